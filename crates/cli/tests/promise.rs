@@ -1,0 +1,201 @@
+//! Verbs, options and JSON fields are a promise to scripts: whatever changes here changes the snapshots beside this file,
+//! and needs an entry in the CHANGELOG.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::process::{Command, Output, Stdio};
+
+use insta::{assert_json_snapshot, assert_snapshot};
+use mayfly_relay::{Limits, Relay, RelayConfig};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// A folder with the profiles of some people in it.
+struct Machine {
+    dir: TempDir,
+}
+
+impl Machine {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    /// Runs the program to its end.
+    fn output(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mayfly-cli"));
+        command.args(words).current_dir(self.dir.path()).stdin(Stdio::null());
+        command.env_clear().env("HOME", self.dir.path()).env("XDG_STATE_HOME", self.dir.path().join("state"));
+        command.output().unwrap()
+    }
+
+    /// What a verb answers on a person's profile, in JSON, without what differs from run to run.
+    fn json(&self, person: &str, words: &[&str]) -> Vec<Value> {
+        redacted(self.raw(person, words))
+    }
+
+    /// [`Machine::json`] with everything in it.
+    fn raw(&self, person: &str, words: &[&str]) -> Vec<Value> {
+        let output = self.output(&[&["--json", "--profile", person], words].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// Puts a word in the place of what differs from run to run or from disk to disk; the field itself stays.
+fn redacted(mut objects: Vec<Value>) -> Vec<Value> {
+    for object in &mut objects {
+        redact("", object);
+    }
+    objects
+}
+
+fn redact(name: &str, value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.iter_mut().for_each(|(name, value)| redact(name, value)),
+        Value::Array(values) => values.iter_mut().for_each(|value| redact(name, value)),
+        Value::Null => {}
+        value => {
+            let differs = ["id", "ids", "chat", "link", "relays", "erasure", "hue", "order", "waiting", "key", "salt"];
+            if differs.contains(&name) || name.ends_with("_at") {
+                *value = format!("[{name}]").into();
+            }
+        }
+    }
+}
+
+/// Two people who have met, and the relay that goes on as long as this does.
+fn two_people(relay: &str) -> Machine {
+    let machine = Machine::new();
+    for (person, name) in [("anna", "Anna"), ("bela", "Bela")] {
+        machine.raw(person, &["profile", "create", "--name", name, "--no-passphrase", "--relay", relay]);
+    }
+    let invitation = machine.raw("anna", &["invite"]);
+    machine.raw("bela", &["accept", invitation[0]["link"].as_str().unwrap()]);
+    for _ in 0..10 {
+        machine.raw("anna", &["listen", "--for", "1s"]);
+        machine.raw("bela", &["listen", "--for", "1s"]);
+        if machine.raw("bela", &["chats"])[0]["name"] == "Anna" {
+            return machine;
+        }
+    }
+    panic!("they did not meet");
+}
+
+/// A relay in this process; it ends with the runtime.
+fn relay() -> (Runtime, Relay, TempDir) {
+    let runtime = Runtime::new().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let config =
+        RelayConfig { listen: ([127, 0, 0, 1], 0).into(), data: dir.path().join("relay"), limits: Limits::default() };
+    let relay = runtime.block_on(Relay::start(config)).unwrap();
+    (runtime, relay, dir)
+}
+
+fn event(events: &[Value], name: &str) -> Value {
+    let found = events.iter().find(|event| event["event"] == name);
+    found.unwrap_or_else(|| panic!("there was no {name}")).clone()
+}
+
+#[test]
+fn every_verb_says_how_it_is_used() {
+    let machine = Machine::new();
+    let verbs = [
+        "",
+        "profile",
+        "profile create",
+        "invite",
+        "accept",
+        "chats",
+        "messages",
+        "send",
+        "read",
+        "timer",
+        "listen",
+        "status",
+    ];
+    for verb in verbs {
+        let words: Vec<&str> = verb.split_whitespace().chain(["--help"]).collect();
+        let output = machine.output(&words);
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stdout).unwrap();
+        // A build for attacks has one verb more, which is promised to nobody.
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("vault ")).collect();
+        let name = format!("help {verb}").trim_end().replace(' ', "_");
+        assert_snapshot!(name, lines.join("\n"));
+    }
+}
+
+#[test]
+fn profiles_invitations_and_refusals_keep_their_fields() {
+    let machine = Machine::new();
+    let create = ["profile", "create", "--name", "Anna", "--no-passphrase", "--relay", "wss://relay.example.org"];
+    assert_json_snapshot!("profile_create", machine.json("anna", &create));
+    assert_json_snapshot!("invite", machine.json("anna", &["invite"]));
+    assert_json_snapshot!("status", machine.json("anna", &["status"]));
+    assert_json_snapshot!("no_chats", machine.json("anna", &["chats"]));
+    let refused = machine.output(&["--json", "--profile", "anna", "messages", "nobody"]);
+    let line = String::from_utf8(refused.stderr).unwrap().lines().last().unwrap().to_owned();
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0));
+    assert_json_snapshot!("refused", serde_json::from_str::<Value>(&line).unwrap());
+    // For people it is the sentence alone.
+    let refused = machine.output(&["--profile", "anna", "messages", "nobody"]);
+    assert!(String::from_utf8(refused.stderr).unwrap().ends_with("There is no such chat.\n"));
+}
+
+#[test]
+fn chats_messages_and_events_keep_their_fields() {
+    let (_runtime, relay, _dir) = relay();
+    let machine = two_people(&relay.url());
+    let send = ["send", "Bela", "hello", "--timer", "6s", "--mode", "after-send"];
+    assert_json_snapshot!("send", machine.json("anna", &send));
+    machine.raw("anna", &["send", "Bela", "and read this"]);
+    let heard = redacted(machine.raw("bela", &["listen", "--for", "9s"]));
+    assert_json_snapshot!("event_message_received", event(&heard, "message_received"));
+    // How many of them come depends on what arrives together; the last one tells how the chat stands.
+    let changed = heard.iter().rfind(|event| event["event"] == "chat_changed");
+    assert_json_snapshot!("event_chat_changed", changed.expect("messages came"));
+    let connected = heard.iter().find(|event| event["status"]["connection"] == "connected");
+    assert_json_snapshot!("event_status_changed", connected.expect("the relay is there"));
+    assert_json_snapshot!("event_messages_wiped", event(&heard, "messages_wiped"));
+    assert_json_snapshot!("chats", machine.json("bela", &["chats"]));
+    assert_json_snapshot!("messages", machine.json("bela", &["messages", "Anna"]));
+    assert_json_snapshot!("read", machine.json("bela", &["read", "Anna"]));
+    let heard = redacted(machine.raw("anna", &["listen", "--for", "2s"]));
+    assert_json_snapshot!("event_message_changed", event(&heard, "message_changed"));
+    assert_json_snapshot!("timer", machine.json("bela", &["timer", "Anna", "off"]));
+    assert_json_snapshot!("chats_with_a_proposal", machine.json("bela", &["chats"]));
+    assert_json_snapshot!("messages_with_a_notice", machine.json("bela", &["messages", "Anna"]));
+}
+
+#[test]
+fn accepting_an_invitation_names_the_chat() {
+    let (_runtime, relay, _dir) = relay();
+    let machine = Machine::new();
+    let create = ["profile", "create", "--no-passphrase", "--name"];
+    machine.raw("anna", &[&create[..], &["Anna", "--relay", &relay.url()]].concat());
+    machine.raw("bela", &[&create[..], &["Bela"]].concat());
+    let invitation = machine.raw("anna", &["invite"]);
+    assert_json_snapshot!("accept", machine.json("bela", &["accept", invitation[0]["link"].as_str().unwrap()]));
+    assert_json_snapshot!("chats_waiting", machine.json("bela", &["chats"]));
+}
+
+#[cfg(feature = "forensics")]
+#[test]
+fn a_build_for_attacks_says_so_and_hands_out_the_raw_key() {
+    let machine = Machine::new();
+    machine.raw("anna", &["profile", "create", "--name", "Anna", "--no-passphrase"]);
+    let keys = machine.raw("anna", &["vault", "key"]);
+    assert_eq!((keys[0]["key"].as_str().unwrap().len(), keys[0]["salt"].as_str().unwrap().len()), (64, 32));
+    assert_json_snapshot!("vault_key", redacted(keys));
+    let said = machine.output(&["--profile", "anna", "status"]).stderr;
+    assert!(String::from_utf8(said).unwrap().starts_with("mayfly-cli: this is a build for attacking the files"));
+}
+
+#[cfg(not(feature = "forensics"))]
+#[test]
+fn what_is_shipped_hands_out_no_key() {
+    let machine = Machine::new();
+    assert_eq!(machine.output(&["vault", "key"]).status.code(), Some(2));
+    assert!(machine.output(&["--help"]).stderr.is_empty());
+}

@@ -1,0 +1,100 @@
+//! Changing a chat's timer: the contract's moves, saved, shown and sent.
+
+use mayfly_vault::{ChatId, Writer};
+
+use crate::{
+    Error, chat,
+    contract::{Move, Told},
+    expiry,
+    message::{self, store_own, store_received},
+    mls::Identity,
+    payload::{Body, Payload},
+    profile::random,
+    store::{ChatRecord, MessageRecord},
+    view::{MessageKind, MessageView, Sender, Timer},
+};
+
+/// Sets the timer: at once if it is stricter, else as a proposal. `None` if it is the present one.
+///
+/// # Errors
+/// [`Error::TimerInvalid`], [`Error::ChatMissing`].
+pub(crate) fn set(
+    writer: &mut Writer<'_>,
+    identity: &Identity,
+    chat: ChatId,
+    timer: Timer,
+) -> Result<Option<MessageView>, Error> {
+    let mut record = chat::load(writer, chat)?;
+    let Some(ours) = record.contract.set(expiry::check(timer)?)? else { return Ok(None) };
+    let kind = match ours {
+        Move::Propose { .. } => MessageKind::TimerProposed,
+        Move::Change(_) | Move::Answer { .. } => MessageKind::TimerChanged,
+    };
+    make(writer, identity, chat, &record, ours, kind, timer).map(Some)
+}
+
+/// Accepts or declines what the other side proposed.
+///
+/// # Errors
+/// [`Error::ProposalMissing`] if nothing of theirs waits for an answer.
+pub(crate) fn answer(
+    writer: &mut Writer<'_>,
+    identity: &Identity,
+    chat: ChatId,
+    accept: bool,
+) -> Result<MessageView, Error> {
+    let mut record = chat::load(writer, chat)?;
+    let proposed = record.contract.proposal().map_or(record.contract.timer, |(timer, _)| timer);
+    let ours = record.contract.answer(accept)?;
+    let (kind, timer) = if accept {
+        (MessageKind::TimerChanged, record.contract.timer)
+    } else {
+        (MessageKind::TimerDeclined, proposed)
+    };
+    make(writer, identity, chat, &record, ours, kind, timer)
+}
+
+/// Takes a move of the other side. `None` if there is nothing to show.
+pub(crate) fn receive(
+    writer: &mut Writer<'_>,
+    chat: ChatId,
+    sender: &[u8; 32],
+    payload: &Payload,
+    theirs: Move,
+) -> Result<Option<MessageView>, Error> {
+    let mut record = chat::load(writer, chat)?;
+    let told = record.contract.receive(theirs);
+    chat::save(writer, chat, &record)?;
+    let (kind, timer) = match told {
+        Some(Told::Changed(timer)) => (MessageKind::TimerChanged, timer),
+        Some(Told::Proposed(timer)) => (MessageKind::TimerProposed, timer),
+        Some(Told::Declined(timer)) => (MessageKind::TimerDeclined, timer),
+        None => return Ok(None),
+    };
+    store_received(writer, chat, sender, payload, kind, String::new(), Some(timer))
+}
+
+/// Saves our move, shows it to ourselves and sends it: a notice lives by the chat's timer, as everything else.
+fn make(
+    writer: &mut Writer<'_>,
+    identity: &Identity,
+    chat: ChatId,
+    record: &ChatRecord,
+    ours: Move,
+    kind: MessageKind,
+    timer: Timer,
+) -> Result<MessageView, Error> {
+    chat::save(writer, chat, record)?;
+    let message = MessageRecord {
+        payload_id: random()?,
+        sender: Sender::Me,
+        kind,
+        text: String::new(),
+        notice: Some(timer),
+        timer: record.contract.timer,
+        sent_at_ms: writer.now().0,
+    };
+    let item = store_own(writer, identity, chat, record, &message, Body::from(ours))?;
+    let item = writer.item(item)?.ok_or(Error::MessageMissing)?;
+    message::view(writer, &item)
+}

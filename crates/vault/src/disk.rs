@@ -1,0 +1,227 @@
+//! The files beside the database: filled once, then only written in place.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+use crate::opening::{ShareCopy, Slot, panic_copy};
+use crate::state::PAGE;
+
+/// Each state file is this long from the start, so that a full disk cannot stop a wipe.
+pub(crate) const STATE_BYTES: usize = 256 * 1024;
+const SHARE_BYTES: usize = 2 * PAGE;
+/// No state is longer than its header, 16 MiB and the zeros behind it.
+const MAX_FILE_BYTES: u64 = (1 << 24) + (1 << 16);
+const CACHE_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55
+# This file marks a folder that must not be backed up: a copy of it would keep alive what is meant to die.
+";
+
+/// Where a vault lives.
+#[derive(Clone)]
+pub struct Place {
+    /// The folder of the database, the state and the lock file.
+    pub profile: PathBuf,
+    /// The folder of the share file. Outside the profile, and left out of backups.
+    pub share: PathBuf,
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Place(..)")
+    }
+}
+
+impl Place {
+    pub(crate) fn database(&self) -> PathBuf {
+        self.profile.join("vault.db")
+    }
+
+    /// The database and what `SQLite` keeps beside it.
+    pub(crate) fn database_files(&self) -> [PathBuf; 4] {
+        ["vault.db", "vault.db-wal", "vault.db-shm", "vault.db-journal"].map(|name| self.profile.join(name))
+    }
+
+    pub(crate) fn state(&self, e: u64) -> PathBuf {
+        self.profile.join(if e.is_multiple_of(2) { "state.0" } else { "state.1" })
+    }
+
+    pub(crate) fn share_file(&self) -> PathBuf {
+        self.share.join("share")
+    }
+
+    pub(crate) fn make_folders(&self) -> Result<(), Error> {
+        for folder in [&self.profile, &self.share] {
+            fs::create_dir_all(folder)?;
+            keep_private(folder)?;
+        }
+        fs::write(self.share.join("CACHEDIR.TAG"), CACHE_TAG)?;
+        Ok(())
+    }
+
+    /// Takes the profile for this process.
+    pub(crate) fn lock(&self) -> Result<File, Error> {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.profile.join("lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(fs::TryLockError::WouldBlock) => Err(Error::InUse),
+            Err(fs::TryLockError::Error(error)) => Err(error.into()),
+        }
+    }
+
+    /// Both state files as they are; what is missing counts as empty.
+    pub(crate) fn read_states(&self) -> Result<[Vec<u8>; 2], Error> {
+        Ok([read(&self.state(0))?, read(&self.state(1))?])
+    }
+
+    /// Copies A and B of the share file.
+    pub(crate) fn read_share(&self) -> Result<[ShareCopy; 2], Error> {
+        let bytes = read(&self.share_file())?;
+        let (a, b) = bytes.split_at_checked(PAGE).unwrap_or((&bytes, &[]));
+        Ok([ShareCopy::decode(a), ShareCopy::decode(b.get(..PAGE).unwrap_or(b))])
+    }
+}
+
+#[cfg(unix)]
+fn keep_private(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+}
+
+#[cfg(not(unix))]
+fn keep_private(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// A whole file; an empty one where there is none.
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    match File::open(path) {
+        Ok(file) => file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(bytes)
+}
+
+/// Makes what is in a folder survive a power cut.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), Error> {
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// The open state and share files.
+#[derive(Debug)]
+pub(crate) struct Files {
+    states: [InPlace; 2],
+    share: InPlace,
+    /// After a panic nothing is written any more.
+    pub(crate) is_panicked: bool,
+    /// Copy A may be torn or old: the last write to it failed.
+    pub(crate) is_copy_a_doubtful: bool,
+}
+
+impl Files {
+    /// Opens the files, and fills those that are shorter than they have to be.
+    pub(crate) fn open(place: &Place) -> Result<Self, Error> {
+        let files = Self {
+            states: [InPlace::open(&place.state(0), STATE_BYTES)?, InPlace::open(&place.state(1), STATE_BYTES)?],
+            share: InPlace::open(&place.share_file(), SHARE_BYTES)?,
+            is_panicked: false,
+            is_copy_a_doubtful: false,
+        };
+        sync_folder(&place.profile)?;
+        sync_folder(&place.share)?;
+        Ok(files)
+    }
+
+    fn state(&mut self, e: u64) -> &mut InPlace {
+        let [even, odd] = &mut self.states;
+        if e.is_multiple_of(2) { even } else { odd }
+    }
+
+    /// Writes the record of epoch `e`, and zeros over what a longer one left.
+    pub(crate) fn write_state(&mut self, e: u64, record: &[u8]) -> Result<(), Error> {
+        self.refuse_after_panic()?;
+        self.state(e).replace(record)
+    }
+
+    /// Zeros the state file that epoch `e` does not use.
+    pub(crate) fn zero_other_state(&mut self, e: u64) -> Result<(), Error> {
+        self.refuse_after_panic()?;
+        self.state(e + 1).replace(&[])
+    }
+
+    pub(crate) fn write_copy_a(&mut self, slot: &Slot) -> Result<(), Error> {
+        self.refuse_after_panic()?;
+        self.is_copy_a_doubtful = true;
+        self.share.write_at(0, &slot.encode())?;
+        self.is_copy_a_doubtful = false;
+        Ok(())
+    }
+
+    pub(crate) fn write_copy_b(&mut self, slot: &Slot) -> Result<(), Error> {
+        self.refuse_after_panic()?;
+        self.share.write_at(PAGE as u64, &slot.encode())
+    }
+
+    fn refuse_after_panic(&self) -> Result<(), Error> {
+        if self.is_panicked { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Destroys the slot and both states.
+    pub(crate) fn panic(&mut self) -> Result<(), Error> {
+        self.is_panicked = true;
+        let share = self.share.write_at(0, &[panic_copy(), panic_copy()].concat());
+        // Even if the share could not be written, the states may be.
+        let [even, odd] = &mut self.states;
+        share.and(even.replace(&[])).and(odd.replace(&[]))
+    }
+}
+
+/// A file that is only ever written in place: replacing it would leave the old bytes on the disk.
+#[derive(Debug)]
+struct InPlace {
+    file: File,
+    length: usize,
+    /// Where the zeros behind the last record begin; unknown at first.
+    used: usize,
+}
+
+impl InPlace {
+    fn open(path: &Path, least: usize) -> Result<Self, Error> {
+        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
+        let found = usize::try_from(file.metadata()?.len()).map_err(|_| Error::TooLarge)?;
+        if found == 0 {
+            crate::tier::set_no_copy(&file);
+        }
+        if found < least {
+            file.seek(SeekFrom::End(0))?;
+            file.write_all(&vec![0; least - found])?;
+            file.sync_all()?;
+        }
+        let length = found.max(least);
+        Ok(Self { file, length, used: length })
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.file.seek(SeekFrom::Start(offset))?;
+        self.file.write_all(bytes)?;
+        self.file.sync_data()?;
+        Ok(())
+    }
+
+    /// Writes `bytes` from the start and zeros over the rest of what was in use.
+    fn replace(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let mut whole = bytes.to_vec();
+        whole.resize(bytes.len().max(self.used), 0);
+        // Until the write is known to be whole, all of it counts as used.
+        self.used = whole.len();
+        self.write_at(0, &whole)?;
+        self.used = bytes.len();
+        self.length = self.length.max(whole.len());
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! W0 to W2: the keys of the dead go, and what is left is sealed under a new root.
+
+use zeroize::Zeroizing;
+
+use crate::cipher::{Key, random};
+use crate::keys::{Keys, Shared, Swept};
+use crate::locked::Locked;
+use crate::opening::Slot;
+use crate::sabotage::{Sabotage, is_on};
+use crate::seal::Leaf;
+use crate::share::Shares;
+use crate::state::{Header, State, seal_record};
+use crate::time::{Mark, cut, second_at};
+use crate::tree::Range;
+use crate::{Error, sql};
+
+impl Keys {
+    /// The root under another slot, the other shares being what they are.
+    fn root(&self, slot: &Key) -> Key {
+        let pass = self.pass.as_ref().map(Locked::key);
+        Shares { pass: pass.as_ref(), slot: Some(slot), ..Shares::default() }.root(&self.header.store_id)
+    }
+
+    /// Drops everything before the cut and the leaves, in memory.
+    fn drop_dead(&mut self, s_now: i64, leaves: &[Leaf]) {
+        for tree in &mut self.trees {
+            let generation = tree.generation();
+            let singles = leaves.iter().filter(|leaf| leaf.generation == generation);
+            let mut ranges: Vec<Range> = singles.map(|leaf| Range::one(leaf.tag)).collect();
+            ranges.push(Range::up_to(cut(s_now)));
+            tree.drop_ranges(ranges);
+        }
+        if !leaves.is_empty() {
+            self.forget_chats();
+        }
+    }
+
+    /// The state as it is to be sealed.
+    fn sealed_state(&mut self) -> Zeroizing<Vec<u8>> {
+        let mut state = State {
+            mark: self.mark,
+            k_db: Locked::of(&self.k_db.key()),
+            k_db_next: self.k_db_next.as_ref().map(|next| Locked::of(&next.key())),
+            trees: std::mem::take(&mut self.trees),
+        };
+        let bytes = state.encode();
+        self.trees = std::mem::take(&mut state.trees);
+        bytes
+    }
+}
+
+impl Shared {
+    /// W0 to W2. When this returns, whatever was due is irrecoverable, in memory and on disk.
+    ///
+    /// Runs on the writer's thread between two transactions, so that the condemned leaves it reads are committed ones
+    /// and nothing hangs itself from one of them meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Disk`]: the old epoch or the new one still opens after a crash; the next call takes up from there.
+    pub(crate) fn rotate(&self, conn: &rusqlite::Connection) -> Result<Swept, Error> {
+        let (now, reading) = self.now();
+        let s_now = second_at(now.effective);
+        let (mut leaves, last) = sql::condemned(conn)?;
+        leaves.extend(sql::due_holds(conn, s_now)?);
+        let (header, slot, root, state) = {
+            let mut keys = self.keys_mut();
+            keys.drop_dead(s_now, &leaves);
+            keys.mark = Mark::of(now, &reading);
+            keys.is_confirmed = false;
+            let e = keys.header.e + 1;
+            let fresh = if is_on(Sabotage::KeepOldSlot) { keys.slot.key() } else { Key::random()? };
+            let root = keys.root(&fresh);
+            let header = Header { e, nonce: random()?, ..keys.header.clone() };
+            (header, Slot { e, key: fresh }, root, keys.sealed_state())
+        };
+        self.seal(header, &slot, &root, &state)?;
+        let condemned = last.unwrap_or(0);
+        let mut swept = self.swept();
+        *swept = Swept { s_now: swept.s_now.max(s_now), condemned: swept.condemned.max(condemned) };
+        Ok(*swept)
+    }
+
+    /// W1 and W2.
+    fn seal(&self, mut header: Header, slot: &Slot, root: &Key, state: &[u8]) -> Result<(), Error> {
+        let record = seal_record(&mut header, root, state)?;
+        let mut files = self.files();
+        if files.is_copy_a_doubtful {
+            // Copy B is the only good one: it must not be overwritten before A stands again.
+            let current = self.current_slot();
+            files.write_copy_a(&current)?;
+        }
+        files.write_state(header.e, &record)?;
+        if is_on(Sabotage::SkipW2) {
+            return Ok(());
+        }
+        files.write_copy_b(slot)?;
+        // From here an opener finds the new epoch, so it is the one in memory too, whatever becomes of copy A.
+        {
+            let mut keys = self.keys_mut();
+            keys.header = header;
+            keys.slot = Locked::of(&slot.key);
+        }
+        files.write_copy_a(slot)
+    }
+
+    fn current_slot(&self) -> Slot {
+        let keys = self.keys();
+        Slot { e: keys.header.e, key: keys.slot.key() }
+    }
+}

@@ -1,0 +1,22 @@
+//! Mayfly's desktop shell: one window over the engine.
+//!
+//! It knows no SQL, no MLS and no relay frames. `hardening` runs before anything else, `setup` puts the pieces
+//! together, `commands` are the window's way in, `state` holds the open profile.
+
+#![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
+
+mod commands;
+mod embedded_relay;
+mod error;
+mod hardening;
+mod paths;
+mod setup;
+mod state;
+mod window;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hardening::harden();
+    setup::run()
+}

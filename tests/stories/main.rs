@@ -1,0 +1,17 @@
+//! The stories: over public programs and APIs only, with real relays, real profiles and real files.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
+
+mod backups;
+mod clock_back;
+mod command_line;
+mod deadline;
+mod doors;
+mod kills;
+mod no_trace;
+mod pages;
+mod papers;
+mod programs;
+mod sabotages;
+mod scanner;
+mod seals;
+mod windows;

@@ -1,0 +1,55 @@
+/** Every command of the shell, one function each. The only door to the backend besides `events.ts`. */
+import { invoke } from '@tauri-apps/api/core';
+import type { ChatView } from './bindings/ChatView';
+import type { InvitationView } from './bindings/InvitationView';
+import type { MessageView } from './bindings/MessageView';
+import type { ProfileView } from './bindings/ProfileView';
+import type { StatusView } from './bindings/StatusView';
+import type { Timer } from './bindings/Timer';
+import { BackendError } from './error';
+
+/** Whether there is a profile on this device, and whether its passphrase has been given. */
+export type ProfileState = { state: 'none' | 'locked' | 'open' };
+
+async function call<T>(command: string, args: Record<string, unknown> = {}): Promise<T> {
+  try {
+    return await invoke<T>(command, args);
+  } catch (cause) {
+    throw BackendError.from(cause);
+  }
+}
+
+export const profileState = () => call<ProfileState>('profile_state');
+
+export const createProfile = (name: string, passphrase: string | null) =>
+  call<ProfileView>('create_profile', { name, passphrase });
+
+export const unlock = (passphrase: string | null) => call<ProfileView>('unlock', { passphrase });
+
+export const profile = () => call<ProfileView>('profile');
+
+export const setRelays = (relays: string[]) => call<ProfileView>('set_relays', { relays });
+
+export const createInvitation = () => call<InvitationView>('create_invitation');
+
+export const acceptInvitation = (link: string) => call<ChatView>('accept_invitation', { link });
+
+export const chats = () => call<ChatView[]>('chats');
+
+/** One page of a chat, oldest first, of messages whose order lies below `before` (null: the newest page). */
+export const messages = (chat: string, before: number | null, limit: number) =>
+  call<MessageView[]>('messages', { chat, before, limit });
+
+/** `timer` null takes the chat's own. */
+export const sendMessage = (chat: string, text: string, timer: Timer | null) =>
+  call<MessageView>('send_message', { chat, text, timer });
+
+export const markRead = (chat: string, ids: string[]) => call<null>('mark_read', { chat, ids });
+
+export const setTimer = (chat: string, timer: Timer) => call<ChatView>('set_timer', { chat, timer });
+
+export const answerTimer = (chat: string, accept: boolean) => call<ChatView>('answer_timer', { chat, accept });
+
+export const wipeMessage = (chat: string, id: string) => call<null>('wipe_message', { chat, id });
+
+export const status = () => call<StatusView>('status');

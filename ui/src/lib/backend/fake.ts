@@ -1,0 +1,190 @@
+/**
+ * A stand-in for the shell, for pictures and for tests: it answers the commands from memory and tells events.
+ * It keeps time for nobody; whoever uses it says when something dies.
+ */
+import { clearMocks, mockIPC } from '@tauri-apps/api/mocks';
+import type { Channel } from '@tauri-apps/api/core';
+import type { ChatView } from './bindings/ChatView';
+import type { MessageView } from './bindings/MessageView';
+import type { ProfileView } from './bindings/ProfileView';
+import type { StatusView } from './bindings/StatusView';
+import type { Timer } from './bindings/Timer';
+import type { Told } from './events';
+import { isLonger } from '../time';
+
+/** The shell is itself again. */
+export const uninstall = clearMocks;
+
+type Args = Record<string, unknown>;
+
+export const dayAfterRead: Timer = { mode: 'after_read', ttl_s: 86_400 };
+
+/** An id as the backend makes them: 32 hex digits. */
+export const idOf = (number: number) => number.toString(16).padStart(32, '0');
+
+export function profileOf(name = 'Ada'): ProfileView {
+  return { name, relays: ['ws://127.0.0.1:7420'], default_timer: dayAfterRead, erasure: 'Hardware', has_passphrase: false };
+}
+
+export function chatOf(number: number, part: Partial<ChatView> = {}): ChatView {
+  return {
+    id: idOf(number),
+    name: 'Mara Keller',
+    state: 'active',
+    timer: dayAfterRead,
+    proposal: null,
+    unread: 0,
+    last: null,
+    hue: 120,
+    created_at: '2026-03-03T10:00:00Z',
+    ...part,
+  };
+}
+
+export function messageOf(number: number, part: Partial<MessageView> = {}): MessageView {
+  return {
+    id: idOf(0xa000 + number),
+    chat: idOf(1),
+    sender: 'them',
+    kind: 'text',
+    text: `Words ${number}`,
+    notice: null,
+    timer: dayAfterRead,
+    sent_at: '2026-03-03T14:00:00Z',
+    expires_at: null,
+    dies_unread_at: null,
+    state: 'seen',
+    order: number,
+    ...part,
+  };
+}
+
+export class FakeBackend {
+  state: 'none' | 'locked' | 'open' = 'open';
+  passphrase: string | null = null;
+  profile = profileOf();
+  chats: ChatView[] = [];
+  messages: MessageView[] = [];
+  status: StatusView = { connection: 'connected', relays_connected: 2, relays_known: 2, waiting: 0, erasure: 'Hardware' };
+  isLocalOnly = true;
+  /** Every call that came, in order. */
+  calls: { command: string; args: Args }[] = [];
+  /** Codes with which the next call of a command fails. */
+  faults = new Map<string, string>();
+  #channel: Channel<Told> | undefined;
+  #next = 0xf000;
+
+  /** Takes the shell's place. */
+  install(): this {
+    mockIPC((command, args) => this.answer(command, (args ?? {}) as Args));
+    return this;
+  }
+
+  /** Tells the window an event. */
+  tell(event: Told): void {
+    this.#channel?.onmessage(event);
+  }
+
+  /** Destroys messages, as the reaper does. */
+  wipe(chat: string, ids: string[]): void {
+    this.messages = this.messages.filter((message) => !ids.includes(message.id));
+    this.tell({ event: 'messages_wiped', chat, ids });
+  }
+
+  callsOf(command: string): Args[] {
+    return this.calls.filter((call) => call.command === command).map((call) => call.args);
+  }
+
+  answer(command: string, args: Args): unknown {
+    this.calls.push({ command, args });
+    const code = this.faults.get(command);
+    if (code !== undefined) {
+      this.faults.delete(command);
+      // The shell's errors are plain objects, not instances of Error.
+      // eslint-disable-next-line @typescript-eslint/only-throw-error
+      throw { code, message: 'The backend said so.' };
+    }
+    const handler = this.#handlers[command];
+    if (!handler) throw new Error(`The stand-in knows no command ${command}.`);
+    return handler(args);
+  }
+
+  #handlers: Record<string, (args: Args) => unknown> = {
+    profile_state: () => ({ state: this.state }),
+    profile: () => this.profile,
+    status: () => this.status,
+    create_profile: ({ name }) => (this.profile = { ...this.profile, name: name as string }),
+    unlock: ({ passphrase }) => {
+      // eslint-disable-next-line @typescript-eslint/only-throw-error
+      if (passphrase !== this.passphrase) throw { code: 'locked', message: '' };
+      return this.profile;
+    },
+    set_relays: ({ relays }) => (this.profile = { ...this.profile, relays: relays as string[] }),
+    create_invitation: () => ({
+      link: `mayfly:${'AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_'.repeat(24)}`,
+      expires_at: new Date(Date.now() + 7 * 86_400_000).toISOString(),
+      is_local_only: this.isLocalOnly,
+    }),
+    accept_invitation: () => {
+      const chat = chatOf((this.#next += 1), { name: '', state: 'waiting', hue: 40, created_at: new Date().toISOString() });
+      this.chats.push(chat);
+      return chat;
+    },
+    chats: () => this.chats,
+    messages: ({ chat, before, limit }) =>
+      this.messages
+        .filter((message) => message.chat === chat && (before === null || message.order < (before as number)))
+        .sort((a, b) => a.order - b.order)
+        .slice(-(limit as number)),
+    send_message: ({ chat, text, timer }) => this.#send(chat as string, text as string, timer as Timer | null),
+    mark_read: () => null,
+    set_timer: ({ chat, timer }) => this.#setTimer(chat as string, timer as Timer),
+    answer_timer: ({ chat, accept }) => {
+      const proposal = this.#chat(chat as string).proposal;
+      return this.#change(chat as string, { proposal: null, ...(accept && proposal ? { timer: proposal.timer } : {}) });
+    },
+    wipe_message: ({ chat, id }) => {
+      this.wipe(chat as string, [id as string]);
+      return null;
+    },
+    watch: ({ channel }) => {
+      this.#channel = channel as Channel<Told>;
+      return null;
+    },
+  };
+
+  #chat(id: string): ChatView {
+    const chat = this.chats.find((chat) => chat.id === id);
+    if (!chat) throw new Error('The stand-in has no such chat.');
+    return chat;
+  }
+
+  #change(id: string, part: Partial<ChatView>): ChatView {
+    const changed = { ...this.#chat(id), ...part };
+    this.chats = this.chats.map((chat) => (chat.id === id ? changed : chat));
+    return changed;
+  }
+
+  #setTimer(id: string, timer: Timer): ChatView {
+    const weaker = isLonger(timer, this.#chat(id).timer);
+    return this.#change(id, weaker ? { proposal: { timer, is_ours: true } } : { timer, proposal: null });
+  }
+
+  #send(id: string, text: string, own: Timer | null): MessageView {
+    const timer = own ?? this.#chat(id).timer;
+    const now = Date.now();
+    const runs = timer.mode === 'after_send' && timer.ttl_s !== null;
+    const message = messageOf((this.#next += 1), {
+      chat: id,
+      sender: 'me',
+      text,
+      timer,
+      state: 'waiting',
+      sent_at: new Date(now).toISOString(),
+      expires_at: runs ? new Date(now + (timer.ttl_s ?? 0) * 1000).toISOString() : null,
+    });
+    this.messages.push(message);
+    this.#change(id, { last: message });
+    return message;
+  }
+}

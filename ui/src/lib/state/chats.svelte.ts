@@ -1,0 +1,198 @@
+/** The chats and messages of the open profile: the ledger, kept current by events, and the acts upon it. */
+import { SvelteMap } from 'svelte/reactivity';
+import type { ChatView } from '../backend/bindings/ChatView';
+import type { Timer } from '../backend/bindings/Timer';
+import * as commands from '../backend/commands';
+import { watch, type Told } from '../backend/events';
+import { lifeOf, type Life } from '../time';
+import {
+  applyEvent,
+  emptyLedger,
+  forgotten,
+  withChat,
+  withChats,
+  withLog,
+  withMessage,
+  withPage,
+  withoutGaps,
+  withoutShells,
+  type ChatLog,
+} from './ledger';
+import { session } from './session.svelte';
+
+const PAGE = 50;
+/** How long a shell takes to fade and close. */
+export const FADE_MS = 240;
+/** Events that come close together cause one look at the list. */
+const REFRESH_MS = 80;
+
+const noLog: ChatLog = { entries: [], isComplete: false };
+
+export class Chats {
+  #ledger = $state.raw(emptyLedger);
+  #openId = $state<string | null>(null);
+  /** Pages on their way, by chat. Nothing shows them, so nothing need react. */
+  // eslint-disable-next-line svelte/prefer-svelte-reactivity
+  #loading = new Map<string, Promise<void>>();
+  /** Rises when everything is asked for again: a page from before would tear a gap into the new log. */
+  #round = 0;
+  #refreshTimer: ReturnType<typeof setTimeout> | undefined;
+
+  /** Words not yet sent, by chat. In memory alone: they end with the window. */
+  drafts = new SvelteMap<string, string>();
+  /** The shorter timer that somebody chose for what they write now, by chat. */
+  timers = new SvelteMap<string, Timer>();
+  /** The chat that a message has just come in to, and how many have: for the live region. */
+  arrival = $state.raw<{ chat: string; count: number } | null>(null);
+
+  /** All chats, the one with the newest message first. */
+  list = $derived([...this.#ledger.chats.values()].sort((a, b) => lastMoment(b) - lastMoment(a)));
+  open = $derived(this.#openId === null ? null : (this.#ledger.chats.get(this.#openId) ?? null));
+  log = $derived(this.#openId === null ? noLog : (this.#ledger.logs.get(this.#openId) ?? noLog));
+
+  /** Listens first and asks then, so that nothing falls between. */
+  async connect(): Promise<void> {
+    await watch((told) => this.hear(told));
+    await this.refresh();
+  }
+
+  /** Takes in one event. */
+  hear(told: Told): void {
+    if (told.event === 'resync') {
+      void this.#resync();
+      return;
+    }
+    if (told.event === 'status_changed') {
+      session.status = told.status;
+      return;
+    }
+    this.#ledger = applyEvent(this.#ledger, told);
+    if (told.event === 'messages_wiped') this.#closeShells(told.chat, told.ids);
+    if (told.event === 'message_received' && !this.#ledger.wiped.has(told.message.id)) {
+      this.arrival = { chat: told.message.chat, count: (this.arrival?.count ?? 0) + 1 };
+    }
+    this.#refreshSoon();
+  }
+
+  /** Forgets everything, as a window does that closes. */
+  reset(): void {
+    clearTimeout(this.#refreshTimer);
+    this.#refreshTimer = undefined;
+    this.#ledger = emptyLedger;
+    this.#openId = null;
+    this.#loading.clear();
+    this.drafts.clear();
+    this.timers.clear();
+    this.arrival = null;
+  }
+
+  /** Asks for the list: unread counts and last messages are the backend's to say. */
+  async refresh(): Promise<void> {
+    const list = await commands.chats();
+    // The ledger as it is now: events came in while the list was on its way.
+    this.#ledger = withChats(this.#ledger, list);
+  }
+
+  /** Shows a chat, or none. */
+  async show(id: string | null): Promise<void> {
+    this.#openId = id;
+    if (id === null) return;
+    if (this.#ledger.logs.has(id)) {
+      this.#ledger = withoutGaps(this.#ledger, id);
+      return;
+    }
+    this.#ledger = withLog(this.#ledger, id);
+    await this.#load(id, null);
+  }
+
+  /** Loads what is older than the open chat's first message, where there is something older. */
+  async loadOlder(): Promise<void> {
+    const id = this.#openId;
+    const oldest = this.log.entries[0];
+    if (id === null || this.log.isComplete || !oldest) return;
+    await this.#load(id, oldest.order);
+  }
+
+  async send(chat: ChatView, text: string): Promise<void> {
+    const message = await commands.sendMessage(chat.id, text, this.timers.get(chat.id) ?? null);
+    this.#ledger = withMessage(this.#ledger, message);
+  }
+
+  async markRead(chat: string, ids: string[]): Promise<void> {
+    await commands.markRead(chat, ids);
+  }
+
+  async setTimer(chat: string, timer: Timer): Promise<void> {
+    const changed = await commands.setTimer(chat, timer);
+    this.#ledger = withChat(this.#ledger, changed);
+  }
+
+  async answerTimer(chat: string, accept: boolean): Promise<void> {
+    const changed = await commands.answerTimer(chat, accept);
+    this.#ledger = withChat(this.#ledger, changed);
+  }
+
+  /** Accepts an invitation link and shows the chat that came of it. */
+  async accept(link: string): Promise<void> {
+    const chat = await commands.acceptInvitation(link);
+    this.#ledger = withChat(this.#ledger, chat);
+    await this.show(chat.id);
+  }
+
+  /** The life of a chat's oldest living message, as far as it is known. */
+  lifeOf(chat: ChatView): Life | null {
+    const entries = this.#ledger.logs.get(chat.id)?.entries ?? [];
+    for (const entry of entries) {
+      const life = entry.message && lifeOf(entry.message);
+      if (life) return life;
+    }
+    return chat.last && lifeOf(chat.last);
+  }
+
+  #load(id: string, before: number | null): Promise<void> {
+    const running = this.#loading.get(id);
+    if (running) return running;
+    const round = this.#round;
+    const load = commands
+      .messages(id, before, PAGE)
+      .then((page) => {
+        if (round === this.#round) this.#ledger = withPage(this.#ledger, id, page, PAGE);
+      })
+      .finally(() => {
+        if (this.#loading.get(id) === load) this.#loading.delete(id);
+      });
+    this.#loading.set(id, load);
+    return load;
+  }
+
+  async #resync(): Promise<void> {
+    this.#round += 1;
+    this.#loading.clear();
+    this.#ledger = forgotten(this.#ledger);
+    const id = this.#openId;
+    const log = id === null ? Promise.resolve() : this.show(id);
+    await Promise.all([this.refresh(), log, session.refreshStatus()]).catch(() => undefined);
+  }
+
+  #closeShells(chat: string, ids: readonly string[]): void {
+    const close = () => {
+      this.#ledger = withoutShells(this.#ledger, chat, ids);
+    };
+    if (matchMedia('(prefers-reduced-motion: reduce)').matches) close();
+    else setTimeout(close, FADE_MS);
+  }
+
+  #refreshSoon(): void {
+    this.#refreshTimer ??= setTimeout(() => {
+      this.#refreshTimer = undefined;
+      // A list that could not be had now is asked for again with the next event.
+      this.refresh().catch(() => undefined);
+    }, REFRESH_MS);
+  }
+}
+
+function lastMoment(chat: ChatView): number {
+  return Date.parse(chat.last?.sent_at ?? chat.created_at);
+}
+
+export const chats = new Chats();

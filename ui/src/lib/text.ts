@@ -1,0 +1,322 @@
+/** Every text that people see, in one table. Plain and warm, whole sentences; buttons say the act. */
+import type { Connection } from './backend/bindings/Connection';
+import type { MessageState } from './backend/bindings/MessageState';
+import type { MessageView } from './backend/bindings/MessageView';
+import type { StatusView } from './backend/bindings/StatusView';
+import type { Timer } from './backend/bindings/Timer';
+import type { BackendError } from './backend/error';
+import { DAY_S, HOUR_S, MINUTE_S, WEEK_S, dayOf, type Remaining } from './time';
+
+/** The time of day follows the system; what has words in it is English. */
+const clockTime = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
+const weekday = new Intl.DateTimeFormat('en-GB', { weekday: 'short' });
+const dayMonth = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+const longDay = new Intl.DateTimeFormat('en-GB', { weekday: 'long', day: 'numeric', month: 'long' });
+const longDayYear = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'long', year: 'numeric' });
+const fullMoment = new Intl.DateTimeFormat('en-GB', {
+  weekday: 'long',
+  day: 'numeric',
+  month: 'long',
+  hour: '2-digit',
+  minute: '2-digit',
+  hourCycle: 'h23',
+});
+
+const plural = (count: number, one: string, many: string) => `${count} ${count === 1 ? one : many}`;
+
+/** A length of time in at most two units: "1 day", "1 min 30 s". */
+export function duration(seconds: number): string {
+  const units: [number, (count: number) => string][] = [
+    [WEEK_S, (count) => plural(count, 'week', 'weeks')],
+    [DAY_S, (count) => plural(count, 'day', 'days')],
+    [HOUR_S, (count) => `${count} h`],
+    [MINUTE_S, (count) => `${count} min`],
+    [1, (count) => `${count} s`],
+  ];
+  const parts: string[] = [];
+  let rest = seconds;
+  for (const [size, say] of units) {
+    const count = Math.floor(rest / size);
+    if (count === 0) continue;
+    parts.push(say(count));
+    rest -= count * size;
+    if (parts.length === 2) break;
+  }
+  return parts.join(' ') || '0 s';
+}
+
+/** A timer as a rule: "1 day after read". */
+export function timerRule(timer: Timer): string {
+  if (timer.ttl_s === null) return 'Timer off';
+  return `${duration(timer.ttl_s)} ${timer.mode === 'after_read' ? 'after read' : 'after sending'}`;
+}
+
+/** A timer at the end of a sentence: "disappear 1 day after they are read". */
+function timerSentence(timer: Timer): string {
+  if (timer.ttl_s === null) return 'stay until they are deleted';
+  const from = timer.mode === 'after_read' ? 'after they are read' : 'after they are sent';
+  return `disappear ${duration(timer.ttl_s)} ${from}`;
+}
+
+/** A countdown: "21 h", "4:12", "9 s". */
+export function countdown(remaining: Remaining): string {
+  switch (remaining.unit) {
+    case 'seconds':
+      return `${remaining.seconds} s`;
+    case 'clock':
+      return `${remaining.minutes}:${String(remaining.seconds).padStart(2, '0')}`;
+    case 'minutes':
+      return `${remaining.count} min`;
+    case 'hours':
+      return `${remaining.count} h`;
+    case 'days':
+      return plural(remaining.count, 'day', 'days');
+  }
+}
+
+/** The time of day: "14:31". */
+export const timeOfDay = (moment: string) => clockTime.format(new Date(moment));
+
+/** A moment, whole: "Tuesday 3 March at 14:31". */
+export const wholeMoment = (moment: string) => fullMoment.format(new Date(moment));
+
+/** When something was, as short as it can be said today: "14:31", "Yesterday", "Sat", "3 Mar". */
+export function shortMoment(moment: string, now: number): string {
+  const date = new Date(moment);
+  const ago = dayOf(now) - dayOf(date.getTime());
+  if (ago <= 0) return clockTime.format(date);
+  if (ago === 1) return 'Yesterday';
+  return ago < 7 ? weekday.format(date) : dayMonth.format(date);
+}
+
+/** A day between two messages: "Today", "Yesterday", "Tuesday, 3 March". */
+export function dayName(moment: string, now: number): string {
+  const date = new Date(moment);
+  const ago = dayOf(now) - dayOf(date.getTime());
+  if (ago === 0) return 'Today';
+  if (ago === 1) return 'Yesterday';
+  return date.getFullYear() === new Date(now).getFullYear() ? longDay.format(date) : longDayYear.format(date);
+}
+
+/** A name that may not be known yet. */
+export const nameOf = (name: string) => name.trim() || 'New contact';
+
+/** How a message has come along, for those who cannot see the tick. */
+export const stateName: Record<MessageState, string> = {
+  waiting: 'Waiting to be sent',
+  sent: 'Sent',
+  delivered: 'Delivered',
+  read: 'Read',
+  not_sent: 'Not sent',
+  unread: 'Not read yet',
+  seen: 'Read',
+};
+
+/** A change of the timer, as one quiet line. */
+export function noticeText(message: Pick<MessageView, 'kind' | 'sender' | 'notice'>, name: string): string {
+  const mine = message.sender === 'me';
+  const who = mine ? 'You' : nameOf(name);
+  const rule = message.notice ? timerSentence(message.notice) : null;
+  switch (message.kind) {
+    case 'timer_changed':
+      return rule ? `${who} set new messages to ${rule}.` : `${who} changed the timer.`;
+    case 'timer_proposed':
+      return rule ? `${who} proposed that new messages ${rule}.` : `${who} proposed another timer.`;
+    case 'timer_declined':
+      return mine ? 'You kept the timer as it is.' : `${who} kept the timer as it is.`;
+    case 'text':
+      return '';
+  }
+}
+
+/** What stands under a chat's name in the list. */
+export function previewText(message: MessageView, name: string): string {
+  if (message.kind !== 'text') return noticeText(message, name);
+  return message.sender === 'me' ? `You: ${message.text}` : message.text;
+}
+
+const connectionText: Record<Connection, (status: StatusView, hasRelays: boolean) => string> = {
+  no_relay: (_, hasRelays) => (hasRelays ? 'Ready to connect' : 'No relay yet'),
+  connecting: () => 'Connecting',
+  connected: (status) => `Connected to ${plural(status.relays_connected, 'relay', 'relays')}`,
+  offline: () => 'Offline, trying again',
+};
+
+/** The connection in a few words. */
+export function connectionLine(status: StatusView, hasRelays: boolean): string {
+  const line = connectionText[status.connection](status, hasRelays);
+  return status.waiting > 0 && status.connection !== 'connected' ? `${line} · ${status.waiting} waiting` : line;
+}
+
+/** What to do about an error, by its code. What is not listed shows the backend's own sentence. */
+const errorText: Record<string, string> = {
+  profile_missing: 'There is no profile on this device yet.',
+  profile_exists: 'There is already a profile on this device. Close Mayfly and start it again.',
+  profile_in_use: 'Mayfly is already open with this profile. Close the other window first.',
+  locked: 'This is not the passphrase of this profile, or its files are damaged. Please try again.',
+  passphrase_required: 'This profile opens with its passphrase.',
+  name_invalid: 'Please write the name that your contacts will see, in at most 64 characters.',
+  relay_required: 'There is no relay to go through yet. Add one, then try again.',
+  relay_invalid: 'This is not the address of a relay. It starts with ws:// or wss://.',
+  invitation_invalid: 'This is not a whole Mayfly invitation. Copy the link from “mayfly:” to its end, and paste it again.',
+  invitation_expired: 'This invitation has expired. Ask for a new one.',
+  invitation_used: 'This invitation has been opened here already. Ask for a new one.',
+  invitation_own: 'This is your own invitation. Send it to the person you want to talk to.',
+  chat_missing: 'This chat is not there any more.',
+  message_missing: 'This message is not there any more.',
+  message_too_long: 'This message is too long for one. Please send it in parts.',
+  timer_invalid: 'This timer is not possible here. It runs from 1 second to 365 days, and no longer than the chat’s own.',
+  proposal_missing: 'There is no proposal any more that waits for an answer.',
+  closed: 'The profile is closed. Start Mayfly again.',
+  not_open: 'The profile is not open. Start Mayfly again.',
+  not_focused: 'Messages are marked as read only while this window is in front.',
+  disk_full: 'The disk is full. Nothing is lost; free some space and try again.',
+  unknown: 'Something went wrong, and Mayfly does not know what. Please try again.',
+};
+
+/** One sentence that says what to do about an error. */
+export function errorSentence(error: BackendError): string {
+  return errorText[error.code] ?? (error.message || (errorText.unknown ?? ''));
+}
+
+export const text = {
+  appName: 'Mayfly',
+  close: 'Close',
+  cancel: 'Cancel',
+  back: 'Back to the chats',
+  tryAgain: 'Try again',
+
+  firstStart: {
+    title: 'Messages that die on time',
+    lead: 'What you write here is destroyed when its timer ends, on your side and on theirs.',
+    name: 'Your name',
+    nameHint: 'Only the people you talk to see it.',
+    passphrase: 'Passphrase (optional)',
+    passphraseHint: 'It is asked for at each start. Nobody can bring it back: if you lose it, this profile is lost too.',
+    create: 'Create my profile',
+    creating: 'Creating your profile',
+  },
+
+  unlock: {
+    title: 'Welcome back',
+    passphrase: 'Passphrase',
+    unlock: 'Unlock',
+    unlocking: 'Unlocking',
+  },
+
+  failure: {
+    title: 'Mayfly could not open your profile',
+  },
+
+  chats: {
+    label: 'Chats',
+    invite: 'Invite someone',
+    accept: 'Open an invitation',
+    unread: (count: number) => plural(count, 'unread message', 'unread messages'),
+    waiting: 'Waiting for an answer',
+    nothing: 'Nothing alive here',
+  },
+
+  empty: {
+    title: 'Nobody is here yet',
+    lead: 'Invite a person you trust, or open the invitation that somebody sent you.',
+    choose: 'Choose a chat to read it.',
+    quiet: 'Nothing alive here. What you write next follows the timer above.',
+    waiting: 'You can write already. It is read as soon as the other side has opened Mayfly.',
+  },
+
+  chat: {
+    label: (name: string) => `Chat with ${nameOf(name)}`,
+    since: (moment: string) => `Contact since ${dayMonth.format(new Date(moment))}`,
+    waiting: 'Has not answered yet',
+    messages: 'Messages',
+    newMessage: (name: string) => `New message from ${nameOf(name)}`,
+    newest: 'To the newest message',
+    diesIn: (left: string) => `Disappears in ${left}`,
+    diesAt: (moment: string) => `Destroyed on ${wholeMoment(moment)}`,
+    unreadUntil: (moment: string) => `If it stays unread, it is destroyed on ${wholeMoment(moment)}`,
+    sentAt: (moment: string) => `Sent on ${wholeMoment(moment)}`,
+    notSent: 'Not sent',
+  },
+
+  proposal: {
+    theirs: (name: string, timer: Timer) => `${nameOf(name)} would like new messages to ${timerSentence(timer)}.`,
+    theirsNow: (timer: Timer) => `Now they ${timerSentence(timer)}.`,
+    ours: (name: string, timer: Timer) =>
+      `You proposed that new messages ${timerSentence(timer)}. ${nameOf(name)} has not answered yet.`,
+    accept: 'Accept',
+    decline: 'Decline',
+  },
+
+  composer: {
+    label: 'Message',
+    placeholder: 'Message',
+    send: 'Send',
+    timer: (rule: string) => `Timer of this message: ${rule}`,
+  },
+
+  timer: {
+    chatTitle: 'When messages disappear',
+    messageTitle: 'When this message disappears',
+    change: (rule: string) => `Timer: ${rule}. Change it.`,
+    modes: 'The time is counted',
+    afterSend: 'After sending',
+    afterRead: 'After reading',
+    afterSendHint: 'One moment for everybody, counted from pressing Send.',
+    afterReadHint: 'Counted for each side once it has been read. Unread, it is destroyed after 14 days.',
+    off: 'Off',
+    custom: 'Custom',
+    customValue: 'How many',
+    customUnit: 'Unit',
+    units: { s: 'seconds', min: 'minutes', h: 'hours', days: 'days' },
+    asChat: (rule: string) => `As the chat: ${rule}`,
+    outOfRange: 'A timer runs from 1 second to 365 days.',
+    tooLong: (rule: string) => `A single message may only be shorter than the chat: ${rule}.`,
+    longer: (name: string) => `This keeps messages longer, so ${nameOf(name)} is asked first.`,
+    shorter: 'It holds for new messages. Those already sent keep the timer they have.',
+    stays: 'It holds for what you write here until you change it.',
+    set: 'Set the timer',
+    propose: 'Propose a change',
+    use: 'Use this timer',
+  },
+
+  invite: {
+    title: 'Invite someone',
+    lead: 'Send this link to one person over a way you trust, or let them scan it. It works one time.',
+    making: 'Making an invitation',
+    link: 'Invitation link',
+    copy: 'Copy',
+    copied: 'Copied',
+    copyFailed: 'The link is selected. Copy it with Ctrl C.',
+    qr: 'The invitation link as a QR code',
+    until: (moment: string) => `It can be opened until ${wholeMoment(moment)}.`,
+    local: 'Works only on this computer; for others, add a relay.',
+    addRelay: 'Add a relay',
+  },
+
+  accept: {
+    title: 'Open an invitation',
+    lead: 'Paste the link that somebody sent you. It starts with “mayfly:”.',
+    link: 'Invitation link',
+    submit: 'Open the invitation',
+    working: 'Opening the invitation',
+  },
+
+  relays: {
+    title: 'Relays',
+    lead: 'A relay keeps sealed messages for a short while until the other side fetches them. It cannot read them.',
+    none: 'There is no relay yet.',
+    address: 'Address of a relay',
+    example: 'wss://relay.example',
+    add: 'Add',
+    remove: (relay: string) => `Remove ${relay}`,
+    open: (line: string) => `${line}. Show the relays.`,
+  },
+
+  /** The tier's name alone; the backend's sentence goes on after a colon. */
+  erasure: (tier: string) => {
+    const name = tier.split(':')[0] ?? tier;
+    return `Erasure: ${name.charAt(0).toLowerCase()}${name.slice(1)}`;
+  },
+  erasureHint: 'How well this disk lets things be destroyed',
+} as const;
