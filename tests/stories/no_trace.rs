@@ -114,7 +114,7 @@ async fn read_all(pair: Pair<'_>) {
 
 /// Waits for what costs too much to be asked all the time.
 async fn eventually_slowly(holds: impl Fn() -> bool) {
-    for _ in 0..300 {
+    for _ in 0..900 {
         if holds() {
             return;
         }

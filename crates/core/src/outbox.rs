@@ -128,8 +128,10 @@ impl Outbox {
         let mut is_owing = true;
         loop {
             if is_owing && receipts_pause.is_elapsed() {
-                is_owing = false;
-                if self.send_receipts().await {
+                // What a full disk refused is owed still, and tried after the pause again.
+                let sent = self.send_receipts().await;
+                is_owing = sent.is_err();
+                if !matches!(sent, Ok(false)) {
                     receipts_pause.set(tokio::time::sleep(Duration::from_millis(receipt::INTERVAL_MS)));
                 }
             }
@@ -147,15 +149,17 @@ impl Outbox {
                     tries = 0;
                     is_owing = true;
                 }
-                () = &mut receipts_pause, if is_owing && !receipts_pause.is_elapsed() => {}
+                // Also where the pause ended while rows were being drained: then this is ready at once.
+                () = &mut receipts_pause, if is_owing => {}
                 () = tokio::time::sleep(pause) => is_owing = true,
             }
         }
     }
 
-    async fn send_receipts(&self) -> bool {
+    /// Queues the receipts that are owed; `false` if there were none.
+    async fn send_receipts(&self) -> Result<bool, Error> {
         let identity = Arc::clone(&self.identity);
-        self.vault.write(Urgency::User, move |writer| receipt::send_owed(writer, &identity)).await.unwrap_or(false)
+        self.vault.write(Urgency::User, move |writer| receipt::send_owed(writer, &identity)).await
     }
 
     /// Tries every row once, oldest first. `true` if none is left.
