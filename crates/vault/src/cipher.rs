@@ -28,6 +28,11 @@ impl Key {
     pub(crate) fn is_zero(&self) -> bool {
         self.0 == [0; 32]
     }
+
+    /// Whether the other is the same, in a time that does not tell how much of it agrees.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+    }
 }
 
 impl fmt::Debug for Key {

@@ -60,10 +60,10 @@ impl Place {
     }
 
     /// Takes the profile for this process.
-    pub(crate) fn lock(&self) -> Result<File, Error> {
+    pub(crate) fn lock(&self) -> Result<ProfileLock, Error> {
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.profile.join("lock"))?;
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => Ok(ProfileLock(file)),
             Err(fs::TryLockError::WouldBlock) => Err(Error::InUse),
             Err(fs::TryLockError::Error(error)) => Err(error.into()),
         }
@@ -79,6 +79,17 @@ impl Place {
         let bytes = read(&self.share_file())?;
         let (a, b) = bytes.split_at_checked(PAGE).unwrap_or((&bytes, &[]));
         Ok([ShareCopy::decode(a), ShareCopy::decode(b.get(..PAGE).unwrap_or(b))])
+    }
+}
+
+/// The profile, held by this process; let go when dropped.
+#[derive(Debug)]
+pub(crate) struct ProfileLock(File);
+
+impl Drop for ProfileLock {
+    fn drop(&mut self) {
+        // Said aloud: a program that is just being started by this process holds the file, too, for a moment.
+        let _ = self.0.unlock();
     }
 }
 

@@ -24,6 +24,18 @@ pub enum Error {
     /// The header asks for a passphrase and none was given.
     #[error("This vault opens with a passphrase.")]
     PassphraseNeeded,
+    /// A change asked for the present passphrase, and this is not it.
+    #[error("This is not the passphrase of this vault. Nothing was changed.")]
+    PassphraseWrong,
+    /// A first passphrase, where there is one.
+    #[error("This vault has a passphrase already. Change it instead.")]
+    PassphraseSet,
+    /// A change of the passphrase, where there is none.
+    #[error("This vault has no passphrase. Set one first.")]
+    PassphraseUnset,
+    /// The passphrase for duress may not be the one that opens.
+    #[error("The passphrase that destroys everything has to be another one than the one that opens.")]
+    DuressIsPassphrase,
     /// The header asks for a key share that this build cannot supply.
     #[error("This vault needs a key from a place that this version of the program cannot reach.")]
     ShareUnavailable,
@@ -92,6 +104,10 @@ impl Error {
             Self::InUse => "profile_in_use",
             Self::Locked => "vault_locked",
             Self::PassphraseNeeded => "passphrase_needed",
+            Self::PassphraseWrong => "passphrase_wrong",
+            Self::PassphraseSet => "passphrase_set",
+            Self::PassphraseUnset => "passphrase_unset",
+            Self::DuressIsPassphrase => "duress_is_passphrase",
             Self::ShareUnavailable => "share_unavailable",
             Self::RolledBack => "rolled_back",
             Self::Panicked => "vault_destroyed",

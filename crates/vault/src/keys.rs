@@ -1,7 +1,6 @@
 //! What an open vault holds in memory, shared by its readers and its one writer.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -11,7 +10,7 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::cipher::{Alg, Key};
 use crate::clock::{Clock, Reading};
-use crate::disk::Files;
+use crate::disk::{Files, ProfileLock};
 use crate::locked::Locked;
 use crate::seal::{Identity, Leaf};
 use crate::sql::{Alive, Wiped};
@@ -117,7 +116,7 @@ pub(crate) struct Shared {
     keys: RwLock<Keys>,
     files: Mutex<Files>,
     pool: Mutex<Vec<Connection>>,
-    lock_file: Mutex<Option<File>>,
+    lock_file: Mutex<Option<ProfileLock>>,
     is_closed: AtomicBool,
     swept: Mutex<Swept>,
     pub(crate) wiped: broadcast::Sender<Arc<Vec<Wiped>>>,
@@ -131,7 +130,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(crate) fn new(database: PathBuf, clock: Arc<dyn Clock>, keys: Keys, files: Files, lock_file: File) -> Self {
+    pub(crate) fn new(
+        database: PathBuf,
+        clock: Arc<dyn Clock>,
+        keys: Keys,
+        files: Files,
+        lock_file: ProfileLock,
+    ) -> Self {
         Self {
             database,
             clock,

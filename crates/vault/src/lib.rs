@@ -7,6 +7,7 @@
 //!
 //! The vault knows nothing of chats but that they share a key, and nothing of networks or windows.
 
+mod access;
 pub mod blob;
 mod cipher;
 mod clock;

@@ -109,10 +109,15 @@ impl Found<'_> {
             return Err(Error::Panicked);
         }
         let mut refusal = Error::Locked;
+        let mut newest = None;
         for slot in self.candidates() {
             let [even, odd] = self.states;
             let (file, other) = if slot.e % 2 == 0 { (even, odd) } else { (odd, even) };
             let Some(header) = Header::decode(file).ok().filter(|header| header.e == slot.e) else { continue };
+            // A change of the passphrase counts from its copy B on: the old one does not open what copy A still leads to.
+            if *newest.get_or_insert(header.access()) != header.access() {
+                continue;
+            }
             let root = match root(&header, &slot.key) {
                 Ok(root) => root,
                 Err(error) => {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
+use crate::access::Change;
 use crate::keys::Shared;
 use crate::writer::Writer;
 use crate::{Error, sql, wipe};
@@ -39,6 +40,8 @@ pub(crate) type Job = Box<dyn FnOnce(Result<&mut Writer<'_>, Error>) -> (bool, F
 pub(crate) enum Task {
     Write(Job),
     Wipe(Finish),
+    /// A wipe that also changes what opens the vault.
+    Change(Change, Finish),
     /// One batch of W3, and after the last one W4 and W5.
     Housekeep,
     Close(Finish),
@@ -136,7 +139,7 @@ impl Queue {
         let mut lanes = self.lock();
         match lanes.pop()? {
             Task::Write(job) => Some(job),
-            task @ Task::Wipe(_) => {
+            task @ (Task::Wipe(_) | Task::Change(..)) => {
                 let [wipe, ..] = &mut lanes.tasks;
                 wipe.push_front(task);
                 None
@@ -188,7 +191,8 @@ impl Machine {
         while let Some(task) = self.queue.next() {
             match task {
                 Task::Write(job) => self.write(job),
-                Task::Wipe(finish) => self.wipe(finish),
+                Task::Wipe(finish) => self.wipe(None, finish),
+                Task::Change(change, finish) => self.wipe(Some(change), finish),
                 Task::Housekeep => self.housekeep(),
                 Task::Close(finish) => {
                     closing = Some((finish, self.last_wipe()));
@@ -262,10 +266,11 @@ impl Machine {
         Ok(committed?)
     }
 
-    fn wipe(&mut self, finish: Finish) {
-        let mut waiting = self.queue.waiting_wipes();
+    fn wipe(&mut self, change: Option<Change>, finish: Finish) {
+        // A change that is refused answers for itself alone.
+        let mut waiting = if change.is_none() { self.queue.waiting_wipes() } else { Vec::new() };
         waiting.push(finish);
-        let result = self.rotate();
+        let result = self.rotate(change);
         if result.is_ok() && !self.is_housekeeping {
             self.is_housekeeping = self.queue.push(Urgency::Background, Task::Housekeep).is_ok();
         }
@@ -274,8 +279,8 @@ impl Machine {
         }
     }
 
-    fn rotate(&self) -> Result<(), Error> {
-        self.shared.rotate(&self.conn)?;
+    fn rotate(&self, change: Option<Change>) -> Result<(), Error> {
+        self.shared.rotate(&self.conn, change)?;
         self.shared.progress.send_modify(|progress| {
             progress.wiped += 1;
             progress.fault = None;
@@ -317,7 +322,7 @@ impl Machine {
     }
 
     fn last_wipe(&mut self) -> Result<(), Error> {
-        self.rotate()?;
+        self.rotate(None)?;
         while self.batch()? {}
         self.finish_wipe()?;
         self.shared.progress.send_modify(|progress| progress.settled = progress.wiped);

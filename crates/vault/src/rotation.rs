@@ -2,6 +2,7 @@
 
 use zeroize::Zeroizing;
 
+use crate::access::{Change, Holding};
 use crate::cipher::{Key, random};
 use crate::keys::{Keys, Shared, Swept};
 use crate::locked::Locked;
@@ -13,6 +14,15 @@ use crate::state::{Header, State, seal_record};
 use crate::time::{Mark, cut, second_at};
 use crate::tree::Range;
 use crate::{Error, sql};
+
+/// The epoch that is about to be.
+struct Next {
+    header: Header,
+    slot: Slot,
+    root: Key,
+    /// The other shares, where they change.
+    holding: Option<Holding>,
+}
 
 impl Keys {
     /// The root under another slot, the other shares being what they are.
@@ -55,25 +65,30 @@ impl Shared {
     /// Runs on the writer's thread between two transactions, so that the condemned leaves it reads are committed ones
     /// and nothing hangs itself from one of them meanwhile.
     ///
+    /// `change` gives the new epoch other shares than the old one's; W2 is its one commit point, too.
+    ///
     /// # Errors
+    /// Those of `change`, which come before anything is done.
     /// [`Error::Disk`]: the old epoch or the new one still opens after a crash; the next call takes up from there.
-    pub(crate) fn rotate(&self, conn: &rusqlite::Connection) -> Result<Swept, Error> {
+    pub(crate) fn rotate(&self, conn: &rusqlite::Connection, change: Option<Change>) -> Result<Swept, Error> {
         let (now, reading) = self.now();
         let s_now = second_at(now.effective);
         let (mut leaves, last) = sql::condemned(conn)?;
         leaves.extend(sql::due_holds(conn, s_now)?);
-        let (header, slot, root, state) = {
+        let (next, state) = {
             let mut keys = self.keys_mut();
+            let holding = change.map(|change| change.apply(&keys)).transpose()?;
             keys.drop_dead(s_now, &leaves);
             keys.mark = Mark::of(now, &reading);
             keys.is_confirmed = false;
             let e = keys.header.e + 1;
             let fresh = if is_on(Sabotage::KeepOldSlot) { keys.slot.key() } else { Key::random()? };
-            let root = keys.root(&fresh);
-            let header = Header { e, nonce: random()?, ..keys.header.clone() };
-            (header, Slot { e, key: fresh }, root, keys.sealed_state())
+            let root = holding.as_ref().map_or_else(|| keys.root(&fresh), |holding| holding.root(&fresh));
+            let header = holding.as_ref().map_or(&keys.header, |holding| &holding.header).clone();
+            let header = Header { e, nonce: random()?, ..header };
+            (Next { header, slot: Slot { e, key: fresh }, root, holding }, keys.sealed_state())
         };
-        self.seal(header, &slot, &root, &state)?;
+        self.seal(next, &state)?;
         let condemned = last.unwrap_or(0);
         let mut swept = self.swept();
         *swept = Swept { s_now: swept.s_now.max(s_now), condemned: swept.condemned.max(condemned) };
@@ -81,8 +96,9 @@ impl Shared {
     }
 
     /// W1 and W2.
-    fn seal(&self, mut header: Header, slot: &Slot, root: &Key, state: &[u8]) -> Result<(), Error> {
-        let record = seal_record(&mut header, root, state)?;
+    fn seal(&self, next: Next, state: &[u8]) -> Result<(), Error> {
+        let Next { mut header, slot, root, holding } = next;
+        let record = seal_record(&mut header, &root, state)?;
         let mut files = self.files();
         if files.is_copy_a_doubtful {
             // Copy B is the only good one: it must not be overwritten before A stands again.
@@ -93,14 +109,17 @@ impl Shared {
         if is_on(Sabotage::SkipW2) {
             return Ok(());
         }
-        files.write_copy_b(slot)?;
+        files.write_copy_b(&slot)?;
         // From here an opener finds the new epoch, so it is the one in memory too, whatever becomes of copy A.
         {
             let mut keys = self.keys_mut();
             keys.header = header;
             keys.slot = Locked::of(&slot.key);
+            if let Some(holding) = holding {
+                keys.pass = holding.pass;
+            }
         }
-        files.write_copy_a(slot)
+        files.write_copy_a(&slot)
     }
 
     fn current_slot(&self) -> Slot {

@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::Error;
-use crate::cipher::{Key, LABEL, expand, extract, mac};
+use crate::cipher::{Key, LABEL, expand, extract, mac, random};
 
 /// Bits of the header's `shares` byte.
 pub(crate) mod bit {
@@ -72,6 +72,22 @@ impl Passphrase {
     }
 }
 
+/// What a passphrase became, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Derived {
+    pub(crate) salt: [u8; 16],
+    pub(crate) cost: Cost,
+    pub(crate) share: Key,
+}
+
+impl Derived {
+    /// A passphrase under a salt of its own.
+    pub(crate) fn fresh(pass: &Passphrase) -> Result<Self, Error> {
+        let (salt, cost) = (random()?, Cost::DEFAULT);
+        Ok(Self { salt, cost, share: pass.share(&salt, cost)? })
+    }
+}
+
 /// The shares of one root; an absent one counts as empty.
 #[derive(Debug, Default)]
 pub(crate) struct Shares<'a> {
@@ -101,7 +117,6 @@ pub(crate) fn state_key(root: &Key, store_id: &[u8; 16], e: u64) -> Key {
 }
 
 /// What the header holds where a second passphrase means "destroy everything".
-#[cfg_attr(not(test), allow(dead_code))] // The header already carries it; nothing asks for a second passphrase yet.
 pub(crate) fn duress_mark(share: &Key, store_id: &[u8; 16]) -> Key {
     mac(&share.0, &[LABEL, b"duress", store_id])
 }

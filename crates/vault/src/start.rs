@@ -6,11 +6,11 @@ use rusqlite::Connection;
 
 use crate::cipher::{Alg, Key, random};
 use crate::clock::Clock;
-use crate::disk::Files;
+use crate::disk::{Files, ProfileLock};
 use crate::keys::{Keys, Shared};
 use crate::locked::Locked;
 use crate::opening::{Found, Opened, ShareCopy, Slot};
-use crate::share::{Cost, Shares, bit};
+use crate::share::{Cost, Derived, Shares, bit, duress_mark};
 use crate::state::{Header, State, seal_record};
 use crate::time::Mark;
 use crate::tree::Frontier;
@@ -48,6 +48,16 @@ pub(crate) fn create(
     }
     place.make_folders()?;
     let lock_file = place.lock()?;
+    create_locked(place, pass.map(Derived::fresh).transpose()?, clock, lock_file)
+}
+
+/// [`create`] by whoever holds the place already.
+fn create_locked(
+    place: &Place,
+    pass: Option<Derived>,
+    clock: Arc<dyn Clock>,
+    lock_file: ProfileLock,
+) -> Result<(Shared, Connection), Error> {
     // What a creation that broke off left: nothing of it was ever in use.
     for file in place.database_files().into_iter().chain([place.state(0), place.state(1), place.share_file()]) {
         wipe::remove_file(&file)?;
@@ -75,7 +85,7 @@ pub(crate) fn create(
 }
 
 /// The first header, and the share of the passphrase where there is one.
-fn first_header(pass: Option<&Passphrase>) -> Result<(Header, Option<Key>), Error> {
+fn first_header(pass: Option<Derived>) -> Result<(Header, Option<Key>), Error> {
     let mut header = Header {
         alg: Alg::for_this_cpu(),
         shares: bit::SLOT,
@@ -88,11 +98,8 @@ fn first_header(pass: Option<&Passphrase>) -> Result<(Header, Option<Key>), Erro
         sealed_bytes: 0,
         nonce: random()?,
     };
-    let Some(pass) = pass else { return Ok((header, None)) };
-    header.shares |= bit::PASS;
-    header.salt = random()?;
-    header.cost = Cost::DEFAULT;
-    let share = pass.share(&header.salt, header.cost)?;
+    let Some(Derived { salt, cost, share }) = pass else { return Ok((header, None)) };
+    header = Header { shares: header.shares | bit::PASS, salt, cost, ..header };
     Ok((header, Some(share)))
 }
 
@@ -113,8 +120,12 @@ pub(crate) fn open(
     let [copy_a, copy_b] = place.read_share()?;
     let [even, odd] = place.read_states()?;
     let found = Found { copy_a, copy_b, states: [&even, &odd], keyring_mark: None };
-    let mut supply = Supply { pass, derived: None };
-    let opened = found.open(|header, slot| supply.root(header, slot))?;
+    let mut supply = Supply { pass, derived: None, is_duress: false };
+    let opened = found.open(|header, slot| supply.root(header, slot));
+    if supply.is_duress {
+        return begin_again(place, supply.derived, clock, lock_file);
+    }
+    let opened = opened?;
     if !place.database().is_file() {
         return Err(Error::Disk(std::io::ErrorKind::NotFound));
     }
@@ -126,6 +137,19 @@ pub(crate) fn open(
     let mut conn = connect(place, &mut keys)?;
     schema::migrate(&mut conn)?;
     Ok((Shared::new(place.database(), clock, keys, files, lock_file), conn))
+}
+
+/// Destroys what is here and makes an empty vault in its place, which opens with the passphrase that asked for it.
+///
+/// It takes the salt of the old one along, so that the passphrase is not derived a second time: that would be noticed.
+fn begin_again(
+    place: &Place,
+    pass: Option<Derived>,
+    clock: Arc<dyn Clock>,
+    lock_file: ProfileLock,
+) -> Result<(Shared, Connection), Error> {
+    panic::panic_at(place)?;
+    create_locked(place, pass, clock, lock_file)
 }
 
 /// Rewrites the copy that is not the one that opened, and zeros the state that is not.
@@ -159,12 +183,8 @@ struct Supply<'a> {
     pass: Option<&'a Passphrase>,
     /// Deriving costs half a second, and both states mostly ask for the same.
     derived: Option<Derived>,
-}
-
-struct Derived {
-    salt: [u8; 16],
-    cost: Cost,
-    share: Key,
+    /// The passphrase is the one that means "destroy everything".
+    is_duress: bool,
 }
 
 impl Supply<'_> {
@@ -182,6 +202,7 @@ impl Supply<'_> {
             return Ok(derived.share.clone());
         }
         let share = self.pass.ok_or(Error::PassphraseNeeded)?.share(&header.salt, header.cost)?;
+        self.is_duress |= duress_mark(&share, &header.store_id).is_same(&Key(header.duress));
         self.derived = Some(Derived { salt: header.salt, cost: header.cost, share: share.clone() });
         Ok(share)
     }

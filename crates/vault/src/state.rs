@@ -90,6 +90,11 @@ impl Header {
         Ok(header)
     }
 
+    /// What decides which shares open it, and how.
+    pub(crate) fn access(&self) -> (u8, [u8; 16], Cost, [u8; 32]) {
+        (self.shares, self.salt, self.cost, self.duress)
+    }
+
     fn check(&self, reserved: u8) -> Result<(), BadState> {
         let lengths_fit = (SEAL_BYTES..=MAX_SEALED as usize).contains(&(self.sealed_bytes as usize));
         let known = self.shares & !bit::ALL == 0 && self.shares & bit::SLOT != 0;

@@ -111,7 +111,7 @@ impl Vault {
         progress.fault.is_none() && progress.settled < progress.wiped
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
     }
 
@@ -295,7 +295,7 @@ impl Vault {
         answered.await.unwrap_or(Err(Error::Closed))
     }
 
-    fn ask(&self, urgency: Urgency, task: impl FnOnce(Finish) -> Task) -> Result<(), Error> {
+    pub(crate) fn ask(&self, urgency: Urgency, task: impl FnOnce(Finish) -> Task) -> Result<(), Error> {
         let (answer, answered) = mpsc::channel();
         let finish: Finish = Box::new(move |result| {
             let _ = answer.send(result);

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use mayfly_vault::forensics::{Dump, FoundRow, attack};
-use mayfly_vault::{ChatId, ItemId, Life, NewItem, Urgency, Vault};
+use mayfly_vault::{ChatId, ItemId, Life, NewItem, Passphrase, Urgency, Vault};
 
 use crate::home::{Home, KIND, Row, body, create_chat, random_id, rows, wipe, write};
 
@@ -119,13 +119,18 @@ impl Story {
 }
 
 /// What the adversary holds.
-struct Loot {
+pub struct Loot {
     dumps: Vec<Dump>,
     rows: Vec<Row>,
 }
 
 impl Loot {
     fn gather(profiles: &[PathBuf], shares: &[PathBuf], database_key: &[u8; 32]) -> Self {
+        Self::knowing(profiles, shares, database_key, &[])
+    }
+
+    /// The same, by somebody who knows passphrases, too.
+    pub fn knowing(profiles: &[PathBuf], shares: &[PathBuf], database_key: &[u8; 32], words: &[&Passphrase]) -> Self {
         let read = |path: &Path| std::fs::read(path).unwrap();
         // The same file in two copies is tried once.
         let states: BTreeSet<Vec<u8>> =
@@ -133,7 +138,8 @@ impl Loot {
         let shares: BTreeSet<Vec<u8>> = shares.iter().map(|folder| read(&folder.join("share"))).collect();
         let states: Vec<&[u8]> = states.iter().map(Vec::as_slice).collect();
         let shares: Vec<&[u8]> = shares.iter().map(Vec::as_slice).collect();
-        let dumps = attack(&states, &shares, None);
+        let words = std::iter::once(None).chain(words.iter().map(|word| Some(*word)));
+        let dumps = words.flat_map(|word| attack(&states, &shares, word)).collect();
         let mut rows: Vec<Row> = profiles.iter().flat_map(|profile| rows(profile, database_key)).collect();
         let mut seen = BTreeSet::new();
         rows.retain(|row| seen.insert((row.wrap.clone(), row.body.clone())));
@@ -148,7 +154,7 @@ impl Loot {
     }
 
     /// Every text that any old wrap gives with any key of any time.
-    fn everything(&self) -> BTreeSet<Vec<u8>> {
+    pub fn everything(&self) -> BTreeSet<Vec<u8>> {
         let mut chat_keys: HashMap<ChatId, BTreeSet<[u8; 32]>> = HashMap::new();
         for row in self.rows.iter().filter(|row| row.kind == 1) {
             for dump in &self.dumps {

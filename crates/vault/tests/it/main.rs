@@ -1,6 +1,7 @@
 //! The vault from outside: its whole public face, and the attackers that it is made against.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod access;
 mod adversary;
 mod home;
 mod life;
