@@ -4,11 +4,17 @@
 //! Backendal, Günther and Paterson, *Puncturable Key Wrapping and Its Applications* (ASIACRYPT 2022). Because timed tags
 //! are ordered by the second of death, "everything up to now" is one range and one step drops it.
 
+use std::sync::{Mutex, PoisonError};
+
 use zeroize::Zeroizing;
 
-use crate::cipher::{Key, LABEL, mac};
+use crate::cipher::{Key, LABEL, Mac, mac};
 use crate::locked::Locked;
 use crate::tag::Tag;
+
+mod path;
+
+use path::Path;
 
 /// Depth of a leaf.
 const DEPTH: u8 = 20;
@@ -72,12 +78,17 @@ pub(crate) struct Frontier {
     generation: u32,
     nodes: Vec<Node>,
     seeds: Locked,
+    path: Mutex<Path>,
 }
 
 impl Frontier {
     /// A whole tree under a fresh seed.
     pub(crate) fn fresh(seed: &Key, generation: u32) -> Self {
-        Self { generation, nodes: vec![Node { left: 0, depth: 0 }], seeds: Locked::of(seed) }
+        Self::of(generation, vec![Node { left: 0, depth: 0 }], Locked::of(seed))
+    }
+
+    fn of(generation: u32, nodes: Vec<Node>, seeds: Locked) -> Self {
+        Self { generation, nodes, seeds, path: Mutex::default() }
     }
 
     pub(crate) fn generation(&self) -> u32 {
@@ -115,20 +126,18 @@ impl Frontier {
 
     /// The key of a tag, or nothing once the tag was dropped.
     pub(crate) fn eval(&self, tag: Tag) -> Option<Key> {
-        let (index, mut node) = self.covering(tag)?;
-        let mut seed = self.seed(index);
-        while node.depth < DEPTH {
-            let branch = branch_towards(node, tag);
-            seed = child_seed(&seed, branch);
-            node = node.child(branch);
-        }
+        let (index, node) = self.covering(tag)?;
+        // A walk that broke off has left no path, so one that panicked spoils nothing.
+        let mut path = self.path.lock().unwrap_or_else(PoisonError::into_inner);
+        let seed = path.walk(node.depth, tag, || self.seed(index));
         Some(mac(&seed.0, &[LABEL, b"leaf", &self.generation.to_be_bytes()]))
     }
 
-    /// Drops every tag in the ranges, for good: their seeds are zeroized.
+    /// Drops every tag in the ranges, for good: their seeds are zeroized, and with them the last way down.
     ///
     /// The order of the ranges does not matter; neighbours become one, so that a run of single tags leaves no crumbs.
     pub(crate) fn drop_ranges(&mut self, ranges: Vec<Range>) {
+        self.path.get_mut().unwrap_or_else(PoisonError::into_inner).forget();
         let ranges = merged(ranges);
         let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { return };
         let from = self.nodes.partition_point(|node| node.end() <= first.lo.0);
@@ -203,7 +212,7 @@ impl Frontier {
             nodes.push(node);
             seed.copy_from_slice(from);
         }
-        Ok((Self { generation: u32::from_be_bytes(*generation), nodes, seeds }, rest))
+        Ok((Self::of(u32::from_be_bytes(*generation), nodes, seeds), rest))
     }
 }
 
@@ -223,8 +232,9 @@ impl Kept {
                 if range.lo.0 <= node.left && node.end() <= range.hi.0 {
                     return;
                 }
+                let parent = Mac::new(&seed.0);
                 for branch in 0..4 {
-                    self.keep(node.child(branch), &child_seed(seed, branch), ranges);
+                    self.keep(node.child(branch), &child_seed(&parent, branch), ranges);
                 }
             }
             _ => self.push(node, seed),
@@ -243,13 +253,8 @@ impl Kept {
     }
 }
 
-fn branch_towards(node: Node, tag: Tag) -> u8 {
-    let shift = 2 * (DEPTH - 1).saturating_sub(node.depth);
-    u8::try_from((tag.0 >> shift) & 3).unwrap_or(0)
-}
-
-fn child_seed(seed: &Key, branch: u8) -> Key {
-    mac(&seed.0, &[LABEL, b"ggm", &[branch]])
+fn child_seed(parent: &Mac, branch: u8) -> Key {
+    parent.of(&[LABEL, b"ggm", &[branch]])
 }
 
 /// Sorted, without empty ranges, neighbours and overlaps joined.

@@ -80,3 +80,14 @@ fn a_million_tags_in_sequence_leave_a_small_frontier() {
     assert!(tree.node_count() < 70, "{}", tree.node_count());
     assert_eq!(tree.next_open(Tag::HOLD, Tag::RECORD), Some(Tag(Tag::HOLD.0 + 1_000_000)));
 }
+
+#[test]
+fn nothing_of_a_dropped_leaf_stays_in_memory() {
+    let mut tree = Frontier::fresh(&Key([5; 32]), 0);
+    let tag = Tag(Tag::HOLD.0 + 77);
+    assert!(tree.eval(tag).is_some());
+    assert!(tree.path.get_mut().unwrap().bytes().iter().any(|byte| *byte != 0), "the way down is remembered");
+    tree.drop_ranges(vec![Range::one(tag)]);
+    assert!(tree.path.get_mut().unwrap().bytes().iter().all(|byte| *byte == 0), "and forgotten with the leaf");
+    assert_eq!(tree.eval(tag), None);
+}
