@@ -80,6 +80,9 @@ pub enum Verb {
     },
     /// How the profile stands with its relays.
     Status,
+    /// Set, change or remove the passphrase. Passphrases are lines of standard input, the present one first.
+    #[command(subcommand)]
+    Passphrase(PassphraseVerb),
     /// Look inside (only in builds for attacking the files).
     #[cfg(feature = "forensics")]
     #[command(subcommand)]
@@ -100,6 +103,23 @@ pub enum ProfileVerb {
         /// Without a passphrase: who has this computer has the profile.
         #[arg(long, conflicts_with = "passphrase_stdin")]
         no_passphrase: bool,
+    },
+}
+
+/// Verbs of the passphrase.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum PassphraseVerb {
+    /// Set the first one.
+    Set,
+    /// Put another in its place. One for duress has to be set again afterwards.
+    Change,
+    /// Open without one from now on.
+    Remove,
+    /// Set another one that destroys everything when it is typed, and opens an empty profile.
+    Duress {
+        /// Take it away instead.
+        #[arg(long)]
+        off: bool,
     },
 }
 

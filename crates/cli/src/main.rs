@@ -2,6 +2,7 @@
 //!
 //! Verbs and JSON fields are a promise: they change only with an entry in the CHANGELOG.
 
+mod access;
 mod args;
 mod output;
 mod verbs;

@@ -12,6 +12,7 @@ use mayfly_core::{
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
+    access,
     args::{Args, ProfileVerb, TimerWord, Verb},
     output::{Failure, print},
 };
@@ -29,8 +30,13 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     if let Verb::Profile(ProfileVerb::Create { name, relays, no_passphrase }) = &args.verb {
         return create(args, name, relays, *no_passphrase).await;
     }
-    let engine = open(args).await?;
-    let result = run_open(args, &engine).await;
+    let (engine, passphrase) = open(args).await?;
+    let result = if let Verb::Passphrase(verb) = &args.verb {
+        access::change(args, &engine, *verb, passphrase).await
+    } else {
+        drop(passphrase);
+        run_open(args, &engine).await
+    };
     let closed = engine.close().await.map_err(Failure::from);
     result.and(closed)
 }
@@ -53,7 +59,8 @@ async fn create(args: &Args, name: &str, relays: &[String], no_passphrase: bool)
     print(args.json, &profile, &format!("The profile of {} is ready. Erasure: {}", profile.name, profile.erasure))
 }
 
-fn read_passphrase() -> Result<Passphrase, Failure> {
+/// The next line of standard input.
+pub(crate) fn read_passphrase() -> Result<Passphrase, Failure> {
     let mut line = zeroize::Zeroizing::new(String::new());
     let unreadable = || Failure::new("passphrase_required", "No passphrase came on standard input.");
     std::io::stdin().lock().read_line(&mut line).map_err(|_| unreadable())?;
@@ -61,7 +68,8 @@ fn read_passphrase() -> Result<Passphrase, Failure> {
     if passphrase.is_empty() { Err(unreadable()) } else { Ok(Passphrase::from(passphrase.to_owned())) }
 }
 
-async fn open(args: &Args) -> Result<Engine, Failure> {
+/// Opens the profile; gives what opened it, too.
+async fn open(args: &Args) -> Result<(Engine, Option<Passphrase>), Failure> {
     let place = ProfilePlace::for_dir(&args.profile);
     let passphrase = match (Engine::needs_passphrase(&place)?, args.passphrase_stdin) {
         (true, true) => Some(read_passphrase()?),
@@ -70,12 +78,13 @@ async fn open(args: &Args) -> Result<Engine, Failure> {
         }
         (false, _) => None,
     };
-    Ok(Engine::open(&place, passphrase, Arc::new(SystemClock)).await?)
+    let engine = Engine::open(&place, passphrase.clone(), Arc::new(SystemClock)).await?;
+    Ok((engine, passphrase))
 }
 
 async fn run_open(args: &Args, engine: &Engine) -> Result<(), Failure> {
     match &args.verb {
-        Verb::Profile(_) => Ok(()),
+        Verb::Profile(_) | Verb::Passphrase(_) => Ok(()),
         Verb::Invite => invite(args, engine).await,
         Verb::Accept { link } => accept(args, engine, link).await,
         Verb::Chats => chats(args, engine),

@@ -2,6 +2,7 @@
 //! and needs an entry in the CHANGELOG.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
 use insta::{assert_json_snapshot, assert_snapshot};
@@ -22,10 +23,30 @@ impl Machine {
 
     /// Runs the program to its end.
     fn output(&self, words: &[&str]) -> Output {
+        self.command(words).stdin(Stdio::null()).output().unwrap()
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mayfly-cli"));
-        command.args(words).current_dir(self.dir.path()).stdin(Stdio::null());
+        command.args(words).current_dir(self.dir.path());
         command.env_clear().env("HOME", self.dir.path()).env("XDG_STATE_HOME", self.dir.path().join("state"));
-        command.output().unwrap()
+        command
+    }
+
+    /// What a verb of Anna's answers to these lines of standard input, or the code it fails with.
+    fn told(&self, lines: &str, words: &[&str]) -> Result<Value, String> {
+        let mut command = self.command(&[&["--json", "--passphrase-stdin", "--profile", "anna"], words].concat());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let parse = |bytes: &[u8]| -> Value {
+            serde_json::from_str(String::from_utf8_lossy(bytes).lines().last().unwrap_or("null")).unwrap()
+        };
+        if output.status.success() {
+            return Ok(redacted(vec![parse(&output.stdout)]).remove(0));
+        }
+        Err(parse(&output.stderr)["code"].as_str().unwrap().to_owned())
     }
 
     /// What a verb answers on a person's profile, in JSON, without what differs from run to run.
@@ -113,6 +134,11 @@ fn every_verb_says_how_it_is_used() {
         "timer",
         "listen",
         "status",
+        "passphrase",
+        "passphrase set",
+        "passphrase change",
+        "passphrase remove",
+        "passphrase duress",
     ];
     for verb in verbs {
         let words: Vec<&str> = verb.split_whitespace().chain(["--help"]).collect();
@@ -166,6 +192,23 @@ fn chats_messages_and_events_keep_their_fields() {
     assert_json_snapshot!("timer", machine.json("bela", &["timer", "Anna", "off"]));
     assert_json_snapshot!("chats_with_a_proposal", machine.json("bela", &["chats"]));
     assert_json_snapshot!("messages_with_a_notice", machine.json("bela", &["messages", "Anna"]));
+}
+
+#[test]
+fn the_passphrase_is_changed_by_lines_of_standard_input() {
+    let machine = Machine::new();
+    machine.raw("anna", &["profile", "create", "--name", "Anna", "--no-passphrase"]);
+    let refused = |code: &str| Err(code.to_owned());
+    assert_eq!(machine.told("one\n", &["passphrase", "change"]), refused("passphrase_unset"));
+    assert_eq!(machine.told("", &["passphrase", "set"]), refused("passphrase_required"));
+    assert_json_snapshot!("passphrase_set", machine.told("one\n", &["passphrase", "set"]).unwrap());
+    assert_eq!(machine.told("two\n", &["chats"]), refused("locked"));
+    assert_json_snapshot!("passphrase_change", machine.told("one\ntwo\n", &["passphrase", "change"]).unwrap());
+    assert_eq!(machine.told("one\n", &["status"]), refused("locked"));
+    assert_eq!(machine.told("two\ntwo\n", &["passphrase", "duress"]), refused("duress_is_passphrase"));
+    assert_json_snapshot!("passphrase_duress", machine.told("two\nthree\n", &["passphrase", "duress"]).unwrap());
+    assert_json_snapshot!("passphrase_remove", machine.told("two\n", &["passphrase", "remove"]).unwrap());
+    assert!(machine.output(&["--profile", "anna", "status"]).status.success());
 }
 
 #[test]

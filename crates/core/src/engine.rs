@@ -56,7 +56,6 @@ struct Inner {
     vault: Vault,
     identity: Arc<Identity>,
     profile: RwLock<ProfileRecord>,
-    has_passphrase: bool,
     events: Events,
     routes: Arc<Routes>,
     wake_outbox: Arc<Notify>,
@@ -119,12 +118,11 @@ impl Engine {
         let NewProfile { name, passphrase, relays } = new;
         profile::check_name(&name)?;
         profile::check_relays(&relays)?;
-        let has_passphrase = passphrase.is_some();
         let place = place.vault();
         // Argon2 and the first fsyncs take a second: not on a thread that serves others.
         let vault = blocking(move || Vault::create(&place, passphrase.as_ref(), clock)).await?;
         let record = vault.write(Urgency::User, move |writer| profile::create(writer, &name, &relays)).await?;
-        Self::from_parts(vault, record, has_passphrase)
+        Self::from_parts(vault, record)
     }
 
     /// Opens a profile. What died while it was closed is destroyed before this returns.
@@ -136,14 +134,19 @@ impl Engine {
         passphrase: Option<Passphrase>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
-        let has_passphrase = passphrase.is_some();
         let place = place.vault();
         let vault = blocking(move || Vault::open(&place, passphrase.as_ref(), clock)).await?;
-        let record = vault.read(profile::load)?;
-        Self::from_parts(vault, record, has_passphrase)
+        let record = match vault.read(profile::load) {
+            // What a passphrase for duress leaves, and a creation that broke off: an empty vault.
+            Err(Error::ProfileMissing) => {
+                vault.write(Urgency::User, |writer| profile::create(writer, profile::NAMELESS, &[])).await?
+            }
+            loaded => loaded?,
+        };
+        Self::from_parts(vault, record)
     }
 
-    fn from_parts(vault: Vault, record: ProfileRecord, has_passphrase: bool) -> Result<Self, Error> {
+    fn from_parts(vault: Vault, record: ProfileRecord) -> Result<Self, Error> {
         let inbox = profile::inbox_keys(&record)?.public_key().to_bytes();
         let identity = Identity::open(&record.signer, inbox)?;
         Ok(Self {
@@ -151,7 +154,6 @@ impl Engine {
                 vault,
                 identity: Arc::new(identity),
                 profile: RwLock::new(record),
-                has_passphrase,
                 events: Events::new(),
                 routes: Arc::default(),
                 wake_outbox: Arc::default(),
@@ -236,7 +238,7 @@ impl Engine {
             relays: profile.relays,
             default_timer: profile.default_timer,
             erasure: self.inner.vault.tier().words().to_owned(),
-            has_passphrase: self.inner.has_passphrase,
+            has_passphrase: self.inner.vault.has_passphrase(),
         }
     }
 
@@ -471,6 +473,11 @@ impl Engine {
         &self.inner.vault
     }
 
+    /// The vault below, for the engine's other files.
+    pub(crate) fn store(&self) -> &Vault {
+        &self.inner.vault
+    }
+
     fn wake(&self) {
         self.inner.idle.send_replace(false);
         self.inner.wake_outbox.notify_one();
@@ -482,7 +489,7 @@ impl Engine {
 }
 
 /// Runs what blocks on a thread for it.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     job: impl FnOnce() -> Result<T, mayfly_vault::Error> + Send + 'static,
 ) -> Result<T, Error> {
     Ok(tokio::task::spawn_blocking(job).await.map_err(|_| Error::Store("task"))??)

@@ -25,6 +25,9 @@ pub enum Error {
     /// The profile has a passphrase and none was given.
     #[error("This profile opens with its passphrase.")]
     PassphraseRequired,
+    /// A passphrase or a key share was refused, or could not be changed. The vault's own codes and sentences.
+    #[error("{0}")]
+    Access(mayfly_vault::Error),
     /// An older copy of the profile than the one last used here.
     #[error("This is an older copy of the profile than the one last used here, and it stays closed.")]
     RolledBack,
@@ -99,6 +102,7 @@ impl Error {
             Self::ProfileInUse => "profile_in_use",
             Self::Locked => "locked",
             Self::PassphraseRequired => "passphrase_required",
+            Self::Access(error) => error.code(),
             Self::RolledBack => "rolled_back",
             Self::ProfileDestroyed => "profile_destroyed",
             Self::NameInvalid => "name_invalid",
@@ -144,6 +148,9 @@ impl From<mayfly_vault::Error> for Error {
             Vault::InUse => Self::ProfileInUse,
             Vault::Locked => Self::Locked,
             Vault::PassphraseNeeded => Self::PassphraseRequired,
+            Vault::PassphraseWrong | Vault::PassphraseSet | Vault::PassphraseUnset | Vault::DuressIsPassphrase => {
+                Self::Access(error)
+            }
             Vault::RolledBack => Self::RolledBack,
             Vault::Panicked => Self::ProfileDestroyed,
             Vault::Closed => Self::Closed,

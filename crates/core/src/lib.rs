@@ -3,6 +3,7 @@
 //! It knows no window and no text of the UI. A shell opens an [`Engine`], lets it [run](Engine::run) and listens to its
 //! [events](Engine::events); the one path of a message is drawn in ARCHITECTURE.md.
 
+mod access;
 mod chat;
 mod connection;
 mod contact;

@@ -15,6 +15,9 @@ const MAX_NAME_CHARS: usize = 64;
 /// The most relays that an invitation names.
 const MAX_RELAYS: usize = 4;
 
+/// What a profile is called that nobody named.
+pub(crate) const NAMELESS: &str = "Me";
+
 /// Where the profile's record lies.
 fn id(reader: &Reader<'_>) -> Result<ItemId, Error> {
     Ok(reader.derive_id(None, b"profile")?)

@@ -25,13 +25,13 @@ pub enum Error {
     #[error("This vault opens with a passphrase.")]
     PassphraseNeeded,
     /// A change asked for the present passphrase, and this is not it.
-    #[error("This is not the passphrase of this vault. Nothing was changed.")]
+    #[error("This is not the present passphrase. Nothing was changed.")]
     PassphraseWrong,
     /// A first passphrase, where there is one.
-    #[error("This vault has a passphrase already. Change it instead.")]
+    #[error("There is a passphrase already. Change it instead.")]
     PassphraseSet,
     /// A change of the passphrase, where there is none.
-    #[error("This vault has no passphrase. Set one first.")]
+    #[error("There is no passphrase yet. Set one first.")]
     PassphraseUnset,
     /// The passphrase for duress may not be the one that opens.
     #[error("The passphrase that destroys everything has to be another one than the one that opens.")]

@@ -22,6 +22,7 @@ pub(crate) mod bit {
 /// What a person types to open the vault; zeroized when dropped, silent in `Debug`.
 ///
 /// Kept in Unicode's NFKC form, so that the same word opens on another keyboard or system.
+#[derive(Clone)]
 pub struct Passphrase(Zeroizing<String>);
 
 impl From<String> for Passphrase {
