@@ -354,9 +354,18 @@ pub(crate) fn set_sequence(conn: &Connection, region: &str, next: i64) -> Result
     Ok(())
 }
 
-/// Housekeeping after rows went: free pages back to the system, and the write-ahead log into the file.
+/// Gives up to `limit` free pages back to the system; whether there are more of them.
+pub(crate) fn shrink(conn: &Connection, limit: u32) -> Result<bool, Error> {
+    let mut statement = conn.prepare(&format!("PRAGMA incremental_vacuum({limit})"))?;
+    let mut pages = statement.query([])?;
+    // Each row stands for one page: whoever asks for the first alone frees one and no more.
+    while pages.next()?.is_some() {}
+    let left: i64 = conn.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
+    Ok(left > 0)
+}
+
+/// Housekeeping after rows went: the write-ahead log into the file.
 pub(crate) fn tidy(conn: &Connection) -> Result<(), Error> {
-    conn.execute_batch("PRAGMA incremental_vacuum;")?;
     // A reader that holds a snapshot makes this give up early, and the next wipe comes back to it. It must not wait for
     // that reader: the one writer would stand still with it.
     conn.busy_timeout(Duration::ZERO)?;

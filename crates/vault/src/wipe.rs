@@ -15,9 +15,11 @@ use crate::{Error, sql};
 
 /// Rows that one transaction of the clean-up removes at most, so that whoever writes waits only for a moment.
 const BATCH: u32 = 200;
+/// The same for free pages: each is filled with the last one of the file, which is then cut off.
+const PAGES: u32 = 100;
 
-/// W3: removes a batch of what the last W0 made unreadable. Gives the rows that had expired, and whether there may be
-/// more to do.
+/// W3, and the room that it made: removes a batch of what the last W0 made unreadable, or gives free pages back. Gives the
+/// rows that had expired, and whether there may be more to do.
 pub(crate) fn remove_batch(conn: &mut Connection, swept: Swept) -> Result<(Vec<Wiped>, bool), Error> {
     let full = BATCH as usize;
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -27,6 +29,9 @@ pub(crate) fn remove_batch(conn: &mut Connection, swept: Swept) -> Result<(Vec<W
         more |= sql::remove_dead_chats(&transaction, BATCH)? >= full;
         more |= sql::remove_condemned(&transaction, swept.condemned, BATCH)? >= full;
         more |= sql::remove_buried(&transaction, swept.s_now, BATCH)? >= full;
+    }
+    if !more {
+        more = sql::shrink(&transaction, PAGES)?;
     }
     transaction.commit()?;
     wiped.retain(|row| row.kind >= FIRST_FREE_KIND);

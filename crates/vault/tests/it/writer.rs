@@ -118,6 +118,38 @@ fn a_wipe_is_irrecoverable_while_its_rows_still_wait_for_people() {
 }
 
 #[test]
+fn the_room_of_the_dead_is_given_back_to_the_disk() {
+    const MANY: u64 = 3_000;
+    let home = Home::new();
+    let vault = home.create();
+    let bytes = || std::fs::metadata(home.place.profile.join("vault.db")).unwrap().len();
+    let fill = |deadline| {
+        write(&vault, move |w| {
+            for _ in 0..MANY {
+                w.insert(&NewItem {
+                    id: random_id(),
+                    chat: None,
+                    kind: KIND,
+                    life: Life::Until(deadline),
+                    body: &[7; 800],
+                })?;
+            }
+            Ok(())
+        })
+        .unwrap();
+        block_on(async { vault.wipe().await.and(vault.settled().await) }).unwrap();
+        bytes()
+    };
+    let half = fill(START.plus_ms(90_000));
+    let full = fill(START.plus_ms(60_000));
+    assert!(half > MANY * 800 && full > 2 * MANY * 800, "{half} {full}");
+    home.clock.advance(61_000);
+    block_on(async { vault.wipe().await.and(vault.settled().await) }).unwrap();
+    assert!(bytes() < half + half / 4, "of {full} bytes are left {}, after {half} before", bytes());
+    assert_eq!(vault.read(|r| r.count(None, KIND)).unwrap(), MANY);
+}
+
+#[test]
 fn a_committed_write_survives_a_vault_that_is_dropped_at_once() {
     let home = Home::new();
     let vault = home.create();
