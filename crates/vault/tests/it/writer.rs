@@ -141,11 +141,11 @@ fn the_room_of_the_dead_is_given_back_to_the_disk() {
         bytes()
     };
     let half = fill(START.plus_ms(90_000));
-    let full = fill(START.plus_ms(60_000));
-    assert!(half > MANY * 800 && full > 2 * MANY * 800, "{half} {full}");
+    let whole = fill(START.plus_ms(60_000));
+    assert!(half > MANY * 800 && whole > 2 * MANY * 800, "{half} {whole}");
     home.clock.advance(61_000);
     block_on(async { vault.wipe().await.and(vault.settled().await) }).unwrap();
-    assert!(bytes() < half + half / 4, "of {full} bytes are left {}, after {half} before", bytes());
+    assert!(bytes() < half + half / 4, "of {whole} bytes are left {}, after {half} before", bytes());
     assert_eq!(vault.read(|r| r.count(None, KIND)).unwrap(), MANY);
 }
 
