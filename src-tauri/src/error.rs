@@ -38,6 +38,9 @@ impl Error {
 
 impl Serialize for Error {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Self::Core(error) = self {
+            return error.serialize(serializer);
+        }
         let mut fields = serializer.serialize_struct("Error", 2)?;
         fields.serialize_field("code", self.code())?;
         fields.serialize_field("message", &self.to_string())?;

@@ -1,10 +1,12 @@
 //! The verbs that change what opens a profile.
 
-use mayfly_core::{Engine, Passphrase};
+use std::num::NonZeroU32;
+
+use mayfly_core::{Engine, Passphrase, ProfilePlace};
 use serde::Serialize;
 
 use crate::{
-    args::{Args, PassphraseVerb},
+    args::{Args, PassphraseVerb, Switch},
     output::{Failure, print},
     verbs::read_passphrase,
 };
@@ -13,6 +15,9 @@ use crate::{
 #[derive(Serialize)]
 struct AccessView {
     has_passphrase: bool,
+    has_keyring: bool,
+    /// Wrong passphrases in a row after which everything is destroyed.
+    erase_after: Option<NonZeroU32>,
 }
 
 /// Changes the passphrase; `present` is the one that opened the profile.
@@ -40,13 +45,56 @@ pub async fn change(
             engine.remove_passphrase(present).await?;
             "The passphrase is removed: whoever has this computer has the profile."
         }
+        PassphraseVerb::Limit { failures } => {
+            engine.set_erase_after(failures.0).await?;
+            if failures.0.is_some() {
+                "That many wrong passphrases in a row destroy the profile."
+            } else {
+                "Wrong passphrases cost time, and nothing else."
+            }
+        }
         PassphraseVerb::Duress { off } => {
             let duress = if off { None } else { Some(read(args)?) };
             engine.set_duress(present, duress).await?;
             if off { "There is no passphrase for duress." } else { "The passphrase for duress is set." }
         }
     };
-    print(args.json, &AccessView { has_passphrase: engine.profile().has_passphrase }, words)
+    tell(args, engine, words)
+}
+
+/// Ties the profile to the keyring, or unties it.
+///
+/// # Errors
+/// Those of the engine.
+pub async fn switch_keyring(args: &Args, engine: &Engine, switch: Switch) -> Result<(), Failure> {
+    engine.use_keyring(switch == Switch::On).await?;
+    let words = match switch {
+        Switch::On => "The profile opens only with the keyring of this login now.",
+        Switch::Off => "The profile opens without the keyring now.",
+    };
+    tell(args, engine, words)
+}
+
+/// Destroys the profile, which nobody has open.
+///
+/// # Errors
+/// Those of the engine.
+pub async fn erase(args: &Args) -> Result<(), Failure> {
+    let place = ProfilePlace::for_dir(&args.profile);
+    if !place.dir.exists() && !place.share_dir.exists() {
+        return Err(mayfly_core::Error::ProfileMissing.into());
+    }
+    Engine::erase_at(&place).await?;
+    print(args.json, &serde_json::json!({ "erased": true }), "The profile is destroyed, and its files are removed.")
+}
+
+fn tell(args: &Args, engine: &Engine, words: &str) -> Result<(), Failure> {
+    let view = AccessView {
+        has_passphrase: engine.profile().has_passphrase,
+        has_keyring: engine.has_keyring(),
+        erase_after: engine.erase_after(),
+    };
+    print(args.json, &view, words)
 }
 
 fn read(args: &Args) -> Result<Passphrase, Failure> {

@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use mayfly_core::view::{Timer, TimerMode};
@@ -83,6 +83,17 @@ pub enum Verb {
     /// Set, change or remove the passphrase. Passphrases are lines of standard input, the present one first.
     #[command(subcommand)]
     Passphrase(PassphraseVerb),
+    /// Tie the profile to the keyring of this login, or untie it.
+    Keyring {
+        /// On: it opens only where that keyring is, and no older copy of it does.
+        switch: Switch,
+    },
+    /// Destroy the profile and remove its files. Nothing brings it back.
+    Erase {
+        /// Yes, destroy it.
+        #[arg(long, required = true)]
+        yes: bool,
+    },
     /// Look inside (only in builds for attacking the files).
     #[cfg(feature = "forensics")]
     #[command(subcommand)]
@@ -121,6 +132,34 @@ pub enum PassphraseVerb {
         #[arg(long)]
         off: bool,
     },
+    /// Destroy everything after so many wrong passphrases in a row. It binds who types here; who copies the files and tries
+    /// elsewhere is slowed by the passphrase's own cost alone.
+    Limit {
+        /// A number from 3 on, or off.
+        #[arg(value_parser = erase_after)]
+        failures: EraseAfter,
+    },
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// From now on.
+    On,
+    /// No longer.
+    Off,
+}
+
+/// After how many wrong passphrases; `None` is never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EraseAfter(pub Option<NonZeroU32>);
+
+fn erase_after(text: &str) -> Result<EraseAfter, String> {
+    if text == "off" {
+        return Ok(EraseAfter(None));
+    }
+    let number = text.parse().ok().filter(|number: &NonZeroU32| number.get() >= 3);
+    number.map(|number| EraseAfter(Some(number))).ok_or_else(|| "write a number from 3 on, or off".to_owned())
 }
 
 /// Verbs that look inside.

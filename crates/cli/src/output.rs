@@ -12,12 +12,15 @@ use serde::Serialize;
 pub struct Failure {
     code: String,
     message: String,
+    /// Seconds until it makes sense to try again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait_s: Option<u64>,
 }
 
 impl Failure {
     /// A failure of this shell's own.
     pub fn new(code: &str, message: &str) -> Self {
-        Self { code: code.to_owned(), message: message.to_owned() }
+        Self { code: code.to_owned(), message: message.to_owned(), wait_s: None }
     }
 
     /// The machine gave no threads.
@@ -33,7 +36,7 @@ impl Failure {
 
 impl From<mayfly_core::Error> for Failure {
     fn from(error: mayfly_core::Error) -> Self {
-        Self { code: error.code().to_owned(), message: error.to_string() }
+        Self { code: error.code().to_owned(), message: error.to_string(), wait_s: error.wait_s() }
     }
 }
 

@@ -30,6 +30,9 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     if let Verb::Profile(ProfileVerb::Create { name, relays, no_passphrase }) = &args.verb {
         return create(args, name, relays, *no_passphrase).await;
     }
+    if let Verb::Erase { .. } = args.verb {
+        return access::erase(args).await;
+    }
     let (engine, passphrase) = open(args).await?;
     let result = if let Verb::Passphrase(verb) = &args.verb {
         access::change(args, &engine, *verb, passphrase).await
@@ -84,7 +87,8 @@ async fn open(args: &Args) -> Result<(Engine, Option<Passphrase>), Failure> {
 
 async fn run_open(args: &Args, engine: &Engine) -> Result<(), Failure> {
     match &args.verb {
-        Verb::Profile(_) | Verb::Passphrase(_) => Ok(()),
+        Verb::Profile(_) | Verb::Passphrase(_) | Verb::Erase { .. } => Ok(()),
+        Verb::Keyring { switch } => access::switch_keyring(args, engine, *switch).await,
         Verb::Invite => invite(args, engine).await,
         Verb::Accept { link } => accept(args, engine, link).await,
         Verb::Chats => chats(args, engine),

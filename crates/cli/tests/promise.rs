@@ -139,6 +139,9 @@ fn every_verb_says_how_it_is_used() {
         "passphrase change",
         "passphrase remove",
         "passphrase duress",
+        "passphrase limit",
+        "keyring",
+        "erase",
     ];
     for verb in verbs {
         let words: Vec<&str> = verb.split_whitespace().chain(["--help"]).collect();
@@ -207,8 +210,41 @@ fn the_passphrase_is_changed_by_lines_of_standard_input() {
     assert_eq!(machine.told("one\n", &["status"]), refused("locked"));
     assert_eq!(machine.told("two\ntwo\n", &["passphrase", "duress"]), refused("duress_is_passphrase"));
     assert_json_snapshot!("passphrase_duress", machine.told("two\nthree\n", &["passphrase", "duress"]).unwrap());
+    assert_json_snapshot!("passphrase_limit", machine.told("two\n", &["passphrase", "limit", "3"]).unwrap());
+    assert_eq!(machine.told("one\n", &["status"]), refused("locked"));
+    assert_eq!(machine.told("two\n", &["passphrase", "limit", "off"]).unwrap()["erase_after"], Value::Null);
     assert_json_snapshot!("passphrase_remove", machine.told("two\n", &["passphrase", "remove"]).unwrap());
     assert!(machine.output(&["--profile", "anna", "status"]).status.success());
+}
+
+#[test]
+fn too_many_wrong_passphrases_are_refused_with_the_seconds_to_wait() {
+    let machine = Machine::new();
+    machine.told("one\n", &["profile", "create", "--name", "Anna"]).unwrap();
+    for _ in 0..3 {
+        assert_eq!(machine.told("two\n", &["chats"]), Err("locked".to_owned()));
+    }
+    assert_eq!(machine.told("one\n", &["chats"]), Err("too_many_attempts".to_owned()));
+}
+
+#[test]
+fn a_machine_without_a_keyring_says_so_and_works_on() {
+    let machine = Machine::new();
+    machine.raw("anna", &["profile", "create", "--name", "Anna", "--no-passphrase"]);
+    assert_eq!(machine.told("", &["keyring", "on"]), Err("keyring_unavailable".to_owned()));
+    assert_json_snapshot!("keyring_off", machine.told("", &["keyring", "off"]).unwrap());
+}
+
+#[test]
+fn an_erased_profile_is_gone() {
+    let machine = Machine::new();
+    machine.raw("anna", &["profile", "create", "--name", "Anna", "--no-passphrase"]);
+    assert_eq!(machine.output(&["--profile", "anna", "erase"]).status.code(), Some(2));
+    assert!(machine.dir.path().join("anna").exists());
+    assert_json_snapshot!("erase", machine.json("anna", &["erase", "--yes"]));
+    assert!(!machine.dir.path().join("anna").exists());
+    let refused = machine.output(&["--json", "--profile", "anna", "status"]).stderr;
+    assert!(String::from_utf8(refused).unwrap().contains("profile_missing"));
 }
 
 #[test]

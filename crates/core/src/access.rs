@@ -1,8 +1,10 @@
 //! What opens a profile, and how that is changed while it is open.
 
-use mayfly_vault::Passphrase;
+use std::num::NonZeroU32;
 
-use crate::{Engine, Error, engine::blocking};
+use mayfly_vault::{Passphrase, Vault};
+
+use crate::{Engine, Error, ProfilePlace, engine::blocking};
 
 impl Engine {
     /// Sets a passphrase where there was none.
@@ -39,5 +41,42 @@ impl Engine {
     pub async fn set_duress(&self, pass: Passphrase, duress: Option<Passphrase>) -> Result<(), Error> {
         let vault = self.store().clone();
         blocking(move || vault.set_duress(&pass, duress.as_ref())).await
+    }
+
+    /// Ties the profile to this login's keyring, or unties it. A person may be asked to unlock the keyring.
+    ///
+    /// # Errors
+    /// [`Error::Access`] if no keyring answers; [`Error::DiskFull`], [`Error::ReadOnly`].
+    pub async fn use_keyring(&self, is_used: bool) -> Result<(), Error> {
+        let vault = self.store().clone();
+        blocking(move || if is_used { vault.add_keyring() } else { vault.remove_keyring() }).await
+    }
+
+    /// Whether the profile opens only with this login's keyring.
+    pub fn has_keyring(&self) -> bool {
+        self.store().has_keyring()
+    }
+
+    /// After how many wrong passphrases in a row the profile destroys itself; `None` is never.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::ReadOnly`].
+    pub async fn set_erase_after(&self, failures: Option<NonZeroU32>) -> Result<(), Error> {
+        let vault = self.store().clone();
+        blocking(move || vault.set_erase_after(failures)).await
+    }
+
+    /// What [`set_erase_after`](Self::set_erase_after) set.
+    pub fn erase_after(&self) -> Option<NonZeroU32> {
+        self.store().erase_after()
+    }
+
+    /// Destroys the profile in this place, which nobody has open, and removes its files and its entry in the keyring.
+    ///
+    /// # Errors
+    /// [`Error::ProfileInUse`], [`Error::ReadOnly`].
+    pub async fn erase_at(place: &ProfilePlace) -> Result<(), Error> {
+        let place = place.vault();
+        blocking(move || Vault::erase_at(&place)).await
     }
 }

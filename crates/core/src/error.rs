@@ -128,11 +128,24 @@ impl Error {
     }
 }
 
+impl Error {
+    /// How many seconds to wait before trying again, where that is the reason.
+    pub fn wait_s(&self) -> Option<u64> {
+        match self {
+            Self::Access(mayfly_vault::Error::TooManyAttempts { wait_s }) => Some(*wait_s),
+            _ => None,
+        }
+    }
+}
+
 impl Serialize for Error {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Error", 2)?;
+        let mut fields = serializer.serialize_struct("Error", 2 + usize::from(self.wait_s().is_some()))?;
         fields.serialize_field("code", self.code())?;
         fields.serialize_field("message", &self.to_string())?;
+        if let Some(wait_s) = self.wait_s() {
+            fields.serialize_field("wait_s", &wait_s)?;
+        }
         fields.end()
     }
 }
@@ -148,9 +161,14 @@ impl From<mayfly_vault::Error> for Error {
             Vault::InUse => Self::ProfileInUse,
             Vault::Locked => Self::Locked,
             Vault::PassphraseNeeded => Self::PassphraseRequired,
-            Vault::PassphraseWrong | Vault::PassphraseSet | Vault::PassphraseUnset | Vault::DuressIsPassphrase => {
-                Self::Access(error)
-            }
+            Vault::PassphraseWrong
+            | Vault::PassphraseSet
+            | Vault::PassphraseUnset
+            | Vault::DuressIsPassphrase
+            | Vault::TooManyAttempts { .. }
+            | Vault::KeyringUnavailable
+            | Vault::KeyringLocked
+            | Vault::KeyringEmpty => Self::Access(error),
             Vault::RolledBack => Self::RolledBack,
             Vault::Panicked => Self::ProfileDestroyed,
             Vault::Closed => Self::Closed,

@@ -3,8 +3,13 @@
 //! Each change is one rotation: the next epoch is sealed under the new shares, and its copy B is the one point from which
 //! on the new ones open and the old ones do not. A crash before it leaves the old, a crash after it the new.
 
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
 use crate::cipher::{Key, random};
-use crate::keys::Keys;
+use crate::gate::Tried;
+use crate::keyring::{Entry, Keyring};
+use crate::keys::{Keys, Shared};
 use crate::locked::Locked;
 use crate::queue::{Task, Urgency};
 use crate::share::{Cost, Derived, Shares, bit, duress_mark};
@@ -22,6 +27,10 @@ pub(crate) enum Change {
     RemovePass { old: Key },
     /// What the header says of a passphrase for duress.
     Duress { pass: Key, mark: [u8; 32] },
+    /// A share that the keyring holds already.
+    AddKeyring(Key),
+    /// From now on without it.
+    RemoveKeyring,
 }
 
 /// The shares beside the slot, and the header that asks for them.
@@ -29,6 +38,7 @@ pub(crate) enum Change {
 pub(crate) struct Holding {
     pub(crate) header: Header,
     pub(crate) pass: Option<Locked>,
+    pub(crate) keyring: Option<Locked>,
 }
 
 impl Change {
@@ -37,7 +47,8 @@ impl Change {
     /// # Errors
     /// [`Error::PassphraseWrong`], [`Error::PassphraseSet`], [`Error::PassphraseUnset`]; nothing has changed then.
     pub(crate) fn apply(self, keys: &Keys) -> Result<Holding, Error> {
-        let mut holding = Holding { header: keys.header.clone(), pass: keys.pass.as_ref().map(copy) };
+        let (pass, keyring) = (keys.pass.as_ref().map(copy), keys.keyring.as_ref().map(copy));
+        let mut holding = Holding { header: keys.header.clone(), pass, keyring };
         match self {
             Self::SetPass(new) => match holding.pass {
                 Some(_) => return Err(Error::PassphraseSet),
@@ -61,6 +72,14 @@ impl Change {
             Self::Duress { pass, mark } => {
                 holding.check(&pass)?;
                 holding.header.duress = mark;
+            }
+            Self::AddKeyring(key) => {
+                holding.header.shares |= bit::KEYRING;
+                holding.keyring = Some(Locked::of(&key));
+            }
+            Self::RemoveKeyring => {
+                holding.header.shares &= !bit::KEYRING;
+                holding.keyring = None;
             }
         }
         Ok(holding)
@@ -86,7 +105,9 @@ impl Holding {
     /// The root of the next epoch.
     pub(crate) fn root(&self, slot: &Key) -> Key {
         let pass = self.pass.as_ref().map(Locked::key);
-        Shares { pass: pass.as_ref(), slot: Some(slot), ..Shares::default() }.root(&self.header.store_id)
+        let keyring = self.keyring.as_ref().map(Locked::key);
+        Shares { pass: pass.as_ref(), keyring: keyring.as_ref(), slot: Some(slot), ..Shares::default() }
+            .root(&self.header.store_id)
     }
 }
 
@@ -156,19 +177,120 @@ impl Vault {
         self.change(Change::Duress { pass, mark })
     }
 
+    /// Whether the login's keyring holds a share of its key.
+    pub fn has_keyring(&self) -> bool {
+        self.shared().keys().keyring.is_some()
+    }
+
+    /// Ties the vault to this login: from now on it opens only with the share that the keyring holds, and a copy of profile
+    /// and share that is older than what the keyring has seen does not open. A person may be asked to unlock the keyring.
+    ///
+    /// # Errors
+    /// [`Error::KeyringUnavailable`], [`Error::KeyringLocked`], [`Error::Disk`], [`Error::Closed`].
+    pub fn add_keyring(&self) -> Result<(), Error> {
+        let gate = &self.shared().gate;
+        let _one = gate.changing();
+        if self.has_keyring() {
+            return Ok(());
+        }
+        let (key, mark) = (Key::random()?, self.shared().keys().header.e);
+        let keyring = Arc::new(Keyring::of(&self.shared().store_id)?);
+        // It has to be there before the first state asks for it; one that nothing asks for does no harm.
+        keyring.store(&Entry { mark, key: key.clone(), tally: gate.tally() })?;
+        self.change(Change::AddKeyring(key))?;
+        gate.set_keyring(Some(keyring));
+        Ok(())
+    }
+
+    /// Opens without the keyring from now on.
+    ///
+    /// # Errors
+    /// [`Error::Disk`], [`Error::Closed`].
+    pub fn remove_keyring(&self) -> Result<(), Error> {
+        let gate = &self.shared().gate;
+        let _one = gate.changing();
+        if !self.has_keyring() {
+            return Ok(());
+        }
+        self.change(Change::RemoveKeyring)?;
+        if let Some(keyring) = gate.keyring() {
+            gate.set_keyring(None);
+            keyring.remove();
+        }
+        Ok(())
+    }
+
+    /// After how many wrong passphrases in a row everything is destroyed; `None` is never. It is kept in clear beside the
+    /// share, so it binds whoever types, and nobody who copies the files and tries elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn set_erase_after(&self, failures: Option<NonZeroU32>) -> Result<(), Error> {
+        self.shared().gate.attempts().set_erase_after(failures.map_or(0, NonZeroU32::get))
+    }
+
+    /// What [`set_erase_after`](Self::set_erase_after) set.
+    pub fn erase_after(&self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.shared().gate.tally().erase_after)
+    }
+
+    /// Whether this is the present passphrase. Wrong ones are counted, and cost a wait, as they do at the door.
+    ///
+    /// # Errors
+    /// [`Error::PassphraseWrong`], [`Error::PassphraseUnset`], [`Error::TooManyAttempts`], [`Error::Disk`].
+    /// [`Error::Duress`]: let go of this vault and open the place anew with the same passphrase.
+    /// [`Error::Panicked`]: it was one wrong passphrase too many.
+    pub fn check_passphrase(&self, pass: &Passphrase) -> Result<(), Error> {
+        self.prove(pass).map(drop)
+    }
+
     /// The share of a passphrase that is the present one.
     fn prove(&self, pass: &Passphrase) -> Result<Key, Error> {
-        let (held, salt, cost) = {
-            let keys = self.shared().keys();
+        let shared = self.shared();
+        let (held, header, entry) = {
+            let keys = shared.keys();
             let held = keys.pass.as_ref().ok_or(Error::PassphraseUnset)?.key();
-            (held, keys.header.salt, keys.header.cost)
+            (held, keys.header.clone(), shared.gate.entry(keys.header.e, keys.keyring.as_ref()))
         };
-        let share = pass.share(&salt, cost)?;
-        if share.is_same(&held) { Ok(share) } else { Err(Error::PassphraseWrong) }
+        let entry = entry.as_ref().map(|(_, entry)| entry);
+        match shared.gate.attempt(pass, &header, entry, &shared.clock.read())? {
+            Tried::Share(derived) if derived.share.is_same(&held) => {
+                shared.gate.passed()?;
+                Ok(derived.share)
+            }
+            Tried::Duress(_) => Err(Error::Duress),
+            Tried::Share(_) if shared.gate.is_spent() => {
+                self.panic()?;
+                Err(Error::Panicked)
+            }
+            Tried::Share(_) => Err(Error::PassphraseWrong),
+        }
     }
 
     /// One rotation that makes the change, on the writer's thread before anything that waits.
     fn change(&self, change: Change) -> Result<(), Error> {
         self.ask(Urgency::Wipe, |finish| Task::Change(change, finish))
+    }
+}
+
+impl Shared {
+    /// Moves the keyring's mark to the present epoch, at most once a minute and without waiting: nothing of a wipe depends
+    /// on it.
+    pub(crate) fn note_epoch(&self) {
+        if let Some((keyring, entry)) = self.entry() {
+            keyring.note(&entry, self.clock.read().boottime_ms);
+        }
+    }
+
+    /// The same at the very end, when there will be no later time.
+    pub(crate) fn tell_epoch(&self) {
+        if let Some((keyring, entry)) = self.entry() {
+            keyring.tell(&entry);
+        }
+    }
+
+    fn entry(&self) -> Option<(Arc<Keyring>, Entry)> {
+        let keys = self.keys();
+        self.gate.entry(keys.header.e, keys.keyring.as_ref())
     }
 }

@@ -5,14 +5,18 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::opening::{ShareCopy, Slot, panic_copy};
-use crate::state::PAGE;
+use crate::opening::{ShareCopy, Slot, panic_copy, panicked_id};
+use crate::share::bit;
+use crate::state::{Header, PAGE};
 
 /// Each state file is this long from the start, so that a full disk cannot stop a wipe.
 pub(crate) const STATE_BYTES: usize = 256 * 1024;
 const SHARE_BYTES: usize = 2 * PAGE;
 /// No state is longer than its header, 16 MiB and the zeros behind it.
 const MAX_FILE_BYTES: u64 = (1 << 24) + (1 << 16);
+/// A file of this name keeps programs that make backups away from the folder it lies in; so does an empty one of the other.
+const CACHE_TAG_NAME: &str = "CACHEDIR.TAG";
+const NO_BACKUP_NAME: &str = ".nobackup";
 const CACHE_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55
 # This file marks a folder that must not be backed up: a copy of it would keep alive what is meant to die.
 ";
@@ -42,6 +46,17 @@ impl Place {
         ["vault.db", "vault.db-wal", "vault.db-shm", "vault.db-journal"].map(|name| self.profile.join(name))
     }
 
+    /// Everything that a vault is made of; what says that it was destroyed comes last.
+    pub(crate) fn all_files(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        let rest = [self.state(0), self.state(1), self.attempts_file(), self.share_file()];
+        self.database_files().into_iter().chain(rest)
+    }
+
+    /// What says to others what these folders are, and holds them.
+    pub(crate) fn signs(&self) -> [PathBuf; 3] {
+        [self.share.join(CACHE_TAG_NAME), self.share.join(NO_BACKUP_NAME), self.profile.join("lock")]
+    }
+
     pub(crate) fn state(&self, e: u64) -> PathBuf {
         self.profile.join(if e.is_multiple_of(2) { "state.0" } else { "state.1" })
     }
@@ -50,12 +65,22 @@ impl Place {
         self.share.join("share")
     }
 
+    pub(crate) fn attempts_file(&self) -> PathBuf {
+        self.share.join("attempts")
+    }
+
+    /// What stands there; empty where there is nothing.
+    pub(crate) fn read_attempts(&self) -> Result<Vec<u8>, Error> {
+        read(&self.attempts_file())
+    }
+
     pub(crate) fn make_folders(&self) -> Result<(), Error> {
         for folder in [&self.profile, &self.share] {
             fs::create_dir_all(folder)?;
             keep_private(folder)?;
         }
-        fs::write(self.share.join("CACHEDIR.TAG"), CACHE_TAG)?;
+        fs::write(self.share.join(CACHE_TAG_NAME), CACHE_TAG)?;
+        fs::write(self.share.join(NO_BACKUP_NAME), "")?;
         Ok(())
     }
 
@@ -72,6 +97,14 @@ impl Place {
     /// Both state files as they are; what is missing counts as empty.
     pub(crate) fn read_states(&self) -> Result<[Vec<u8>; 2], Error> {
         Ok([read(&self.state(0))?, read(&self.state(1))?])
+    }
+
+    /// The id of the vault whose keyring entry is to be removed, too: by its states, or by what a panic left.
+    pub(crate) fn keyring_id(&self) -> Option<[u8; 16]> {
+        let states = self.read_states().unwrap_or_default();
+        let headers = states.iter().filter_map(|state| Header::decode(state).ok());
+        let by_header = headers.filter(|header| header.shares & bit::KEYRING != 0).map(|header| header.store_id).next();
+        by_header.or_else(|| read(&self.share_file()).ok()?.chunks(PAGE).find_map(panicked_id))
     }
 
     /// Copies A and B of the share file.
@@ -183,9 +216,10 @@ impl Files {
     }
 
     /// Destroys the slot and both states.
-    pub(crate) fn panic(&mut self) -> Result<(), Error> {
+    pub(crate) fn panic(&mut self, keyring_id: Option<[u8; 16]>) -> Result<(), Error> {
         self.is_panicked = true;
-        let share = self.share.write_at(0, &[panic_copy(), panic_copy()].concat());
+        let copy = panic_copy(keyring_id);
+        let share = self.share.write_at(0, &[copy.as_slice(), &copy].concat());
         // Even if the share could not be written, the states may be.
         let [even, odd] = &mut self.states;
         share.and(even.replace(&[])).and(odd.replace(&[]))
@@ -194,7 +228,7 @@ impl Files {
 
 /// A file that is only ever written in place: replacing it would leave the old bytes on the disk.
 #[derive(Debug)]
-struct InPlace {
+pub(crate) struct InPlace {
     file: File,
     length: usize,
     /// Where the zeros behind the last record begin; unknown at first.
@@ -202,7 +236,7 @@ struct InPlace {
 }
 
 impl InPlace {
-    fn open(path: &Path, least: usize) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path, least: usize) -> Result<Self, Error> {
         let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
         let found = usize::try_from(file.metadata()?.len()).map_err(|_| Error::TooLarge)?;
         if found == 0 {
@@ -217,7 +251,7 @@ impl InPlace {
         Ok(Self { file, length, used: length })
     }
 
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+    pub(crate) fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
         self.file.seek(SeekFrom::Start(offset))?;
         self.file.write_all(bytes)?;
         self.file.sync_data()?;

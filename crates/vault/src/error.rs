@@ -36,6 +36,26 @@ pub enum Error {
     /// The passphrase for duress may not be the one that opens.
     #[error("The passphrase that destroys everything has to be another one than the one that opens.")]
     DuressIsPassphrase,
+    /// Too many wrong passphrases; the next may be tried after a wait.
+    #[error("Too many wrong passphrases. Try again in {wait_s} seconds.")]
+    TooManyAttempts {
+        /// Whole seconds from now.
+        wait_s: u64,
+    },
+    /// The passphrase was the one for duress: whoever opens this place with it anew finds an empty vault.
+    #[error("The vault has to be opened anew.")]
+    Duress,
+    /// No keyring answers.
+    #[error(
+        "The keyring of this login does not answer. Sign in to a session that has one, the one this was set up in, and try again."
+    )]
+    KeyringUnavailable,
+    /// The keyring is locked, and nobody unlocked it.
+    #[error("The keyring of this login is locked. Unlock it and try again.")]
+    KeyringLocked,
+    /// The keyring has no entry for this vault.
+    #[error("The keyring of this login has no key for this profile. Without it the profile cannot be opened.")]
+    KeyringEmpty,
     /// The header asks for a key share that this build cannot supply.
     #[error("This vault needs a key from a place that this version of the program cannot reach.")]
     ShareUnavailable,
@@ -108,6 +128,11 @@ impl Error {
             Self::PassphraseSet => "passphrase_set",
             Self::PassphraseUnset => "passphrase_unset",
             Self::DuressIsPassphrase => "duress_is_passphrase",
+            Self::TooManyAttempts { .. } => "too_many_attempts",
+            Self::Duress => "duress",
+            Self::KeyringUnavailable => "keyring_unavailable",
+            Self::KeyringLocked => "keyring_locked",
+            Self::KeyringEmpty => "keyring_empty",
             Self::ShareUnavailable => "share_unavailable",
             Self::RolledBack => "rolled_back",
             Self::Panicked => "vault_destroyed",

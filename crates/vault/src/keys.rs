@@ -11,6 +11,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use crate::cipher::{Alg, Key};
 use crate::clock::{Clock, Reading};
 use crate::disk::{Files, ProfileLock};
+use crate::gate::Gate;
 use crate::locked::Locked;
 use crate::seal::{Identity, Leaf};
 use crate::sql::{Alive, Wiped};
@@ -27,6 +28,7 @@ const POOL: usize = 4;
 pub(crate) struct Keys {
     pub(crate) header: Header,
     pub(crate) pass: Option<Locked>,
+    pub(crate) keyring: Option<Locked>,
     pub(crate) slot: Locked,
     pub(crate) mark: Mark,
     /// A wall clock that runs far ahead was confirmed; counts until the next mark, which then is that clock's.
@@ -45,6 +47,7 @@ impl Keys {
         Self {
             header: opened.header,
             pass,
+            keyring: None,
             slot: Locked::of(&opened.slot.key),
             mark,
             is_confirmed: false,
@@ -82,6 +85,7 @@ impl Keys {
         self.trees.clear();
         self.forget_chats();
         self.pass = None;
+        self.keyring = None;
         self.slot = Locked::zeroed(32);
         self.k_db = Locked::zeroed(32);
         self.k_db_next = None;
@@ -117,6 +121,7 @@ pub(crate) struct Shared {
     files: Mutex<Files>,
     pool: Mutex<Vec<Connection>>,
     lock_file: Mutex<Option<ProfileLock>>,
+    pub(crate) gate: Gate,
     is_closed: AtomicBool,
     swept: Mutex<Swept>,
     pub(crate) wiped: broadcast::Sender<Arc<Vec<Wiped>>>,
@@ -136,6 +141,7 @@ impl Shared {
         keys: Keys,
         files: Files,
         lock_file: ProfileLock,
+        gate: Gate,
     ) -> Self {
         Self {
             database,
@@ -146,6 +152,7 @@ impl Shared {
             files: Mutex::new(files),
             pool: Mutex::default(),
             lock_file: Mutex::new(Some(lock_file)),
+            gate,
             is_closed: AtomicBool::new(false),
             swept: Mutex::new(Swept { s_now: -1, condemned: 0 }),
             wiped: broadcast::Sender::new(1024),

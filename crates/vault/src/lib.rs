@@ -8,6 +8,7 @@
 //! The vault knows nothing of chats but that they share a key, and nothing of networks or windows.
 
 mod access;
+mod attempts;
 pub mod blob;
 mod cipher;
 mod clock;
@@ -15,8 +16,10 @@ mod disk;
 mod error;
 #[cfg(feature = "forensics")]
 pub mod forensics;
+mod gate;
 mod id;
 mod item;
+mod keyring;
 mod keys;
 mod locked;
 mod opening;

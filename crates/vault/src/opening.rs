@@ -44,11 +44,18 @@ impl Slot {
     }
 }
 
-/// The 4 KiB that say "destroyed on purpose".
-pub(crate) fn panic_copy() -> Vec<u8> {
+/// The 4 KiB that say "destroyed on purpose", and whose keyring entry is still to be removed.
+pub(crate) fn panic_copy(keyring_id: Option<[u8; 16]>) -> Vec<u8> {
     let mut copy = PANIC_MAGIC.to_vec();
+    copy.extend(keyring_id.unwrap_or_default());
     copy.resize(PAGE, 0);
     copy
+}
+
+/// Whose keyring entry a panic left to be removed.
+pub(crate) fn panicked_id(copy: &[u8]) -> Option<[u8; 16]> {
+    let id: &[u8; 16] = copy.strip_prefix(PANIC_MAGIC)?.first_chunk()?;
+    (id != &[0; 16]).then_some(*id)
 }
 
 impl ShareCopy {

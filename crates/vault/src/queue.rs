@@ -318,13 +318,16 @@ impl Machine {
     fn finish_wipe(&mut self) -> Result<(), Error> {
         sql::tidy(&self.conn)?;
         let e = self.shared.keys().header.e;
-        self.shared.files().zero_other_state(e)
+        self.shared.files().zero_other_state(e)?;
+        self.shared.note_epoch();
+        Ok(())
     }
 
     fn last_wipe(&mut self) -> Result<(), Error> {
         self.rotate(None)?;
         while self.batch()? {}
         self.finish_wipe()?;
+        self.shared.tell_epoch();
         self.shared.progress.send_modify(|progress| progress.settled = progress.wiped);
         Ok(())
     }

@@ -28,7 +28,9 @@ impl Keys {
     /// The root under another slot, the other shares being what they are.
     fn root(&self, slot: &Key) -> Key {
         let pass = self.pass.as_ref().map(Locked::key);
-        Shares { pass: pass.as_ref(), slot: Some(slot), ..Shares::default() }.root(&self.header.store_id)
+        let keyring = self.keyring.as_ref().map(Locked::key);
+        Shares { pass: pass.as_ref(), keyring: keyring.as_ref(), slot: Some(slot), ..Shares::default() }
+            .root(&self.header.store_id)
     }
 
     /// Drops everything before the cut and the leaves, in memory.
@@ -117,6 +119,7 @@ impl Shared {
             keys.slot = Locked::of(&slot.key);
             if let Some(holding) = holding {
                 keys.pass = holding.pass;
+                keys.keyring = holding.keyring;
             }
         }
         files.write_copy_a(&slot)

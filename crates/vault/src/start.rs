@@ -5,12 +5,14 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use crate::cipher::{Alg, Key, random};
-use crate::clock::Clock;
+use crate::clock::{Clock, Reading};
 use crate::disk::{Files, ProfileLock};
+use crate::gate::{Gate, Tried};
+use crate::keyring::Entry;
 use crate::keys::{Keys, Shared};
 use crate::locked::Locked;
 use crate::opening::{Found, Opened, ShareCopy, Slot};
-use crate::share::{Cost, Derived, Shares, bit, duress_mark};
+use crate::share::{Cost, Derived, Shares, bit};
 use crate::state::{Header, State, seal_record};
 use crate::time::Mark;
 use crate::tree::Frontier;
@@ -59,7 +61,7 @@ fn create_locked(
     lock_file: ProfileLock,
 ) -> Result<(Shared, Connection), Error> {
     // What a creation that broke off left: nothing of it was ever in use.
-    for file in place.database_files().into_iter().chain([place.state(0), place.state(1), place.share_file()]) {
+    for file in place.all_files() {
         wipe::remove_file(&file)?;
     }
     let mut files = Files::open(place)?;
@@ -78,7 +80,7 @@ fn create_locked(
     files.write_copy_a(&slot)?;
     let opened = Opened { slot, header, state, mend_a: false, mend_b: false, mend_old_state: false };
     let keys = Keys::new(opened, pass.as_ref().map(Locked::of));
-    let shared = Shared::new(database, clock, keys, files, lock_file);
+    let shared = Shared::new(database, clock, keys, files, lock_file, Gate::open(place)?);
     Writer::new(&shared, &conn).create_naming_key()?;
     shared.files().write_state(1, &record)?;
     Ok((shared, conn))
@@ -112,6 +114,9 @@ pub(crate) fn open(
     if !exists(place) {
         return Err(Error::Missing);
     }
+    if !place.share.is_dir() {
+        return Err(Error::Locked);
+    }
     let lock_file = place.lock()?;
     if is_panicked(place) {
         panic::panic_at(place)?;
@@ -119,11 +124,17 @@ pub(crate) fn open(
     }
     let [copy_a, copy_b] = place.read_share()?;
     let [even, odd] = place.read_states()?;
-    let found = Found { copy_a, copy_b, states: [&even, &odd], keyring_mark: None };
-    let mut supply = Supply { pass, derived: None, is_duress: false };
+    let gate = Gate::open(place)?;
+    let entry = keyring_entry(&gate, [&even, &odd]);
+    let keyring_mark = entry.as_ref().and_then(|entry| entry.as_ref().ok()).map(|entry| entry.mark);
+    let found = Found { copy_a, copy_b, states: [&even, &odd], keyring_mark };
+    let mut supply = Supply { pass, gate: &gate, reading: clock.read(), entry, derived: None, is_duress: false };
     let opened = found.open(|header, slot| supply.root(header, slot));
     if supply.is_duress {
         return begin_again(place, supply.derived, clock, lock_file);
+    }
+    if supply.derived.is_some() {
+        settle_attempt(place, &gate, opened.as_ref().err())?;
     }
     let opened = opened?;
     if !place.database().is_file() {
@@ -131,12 +142,33 @@ pub(crate) fn open(
     }
     let mut files = Files::open(place)?;
     mend(&mut files, &opened)?;
-    let pass =
-        (opened.header.shares & bit::PASS != 0).then(|| supply.derived.map(|derived| Locked::of(&derived.share)));
-    let mut keys = Keys::new(opened, pass.flatten());
+    let asks = |bit: u8| opened.header.shares & bit != 0;
+    let pass = supply.derived.filter(|_| asks(bit::PASS)).map(|derived| Locked::of(&derived.share));
+    let keyring = supply.entry.and_then(Result::ok).filter(|_| asks(bit::KEYRING)).map(|entry| Locked::of(&entry.key));
+    let mut keys = Keys::new(opened, pass);
+    keys.keyring = keyring;
     let mut conn = connect(place, &mut keys)?;
     schema::migrate(&mut conn)?;
-    Ok((Shared::new(place.database(), clock, keys, files, lock_file), conn))
+    Ok((Shared::new(place.database(), clock, keys, files, lock_file, gate), conn))
+}
+
+/// The keyring's entry, if a state asks for it.
+fn keyring_entry(gate: &Gate, states: [&[u8]; 2]) -> Option<Result<Entry, Error>> {
+    let headers = states.into_iter().filter_map(|state| Header::decode(state).ok());
+    let asking = headers.filter(|header| header.shares & bit::KEYRING != 0).max_by_key(|header| header.e)?;
+    Some(gate.load(&asking.store_id))
+}
+
+/// Takes back that a passphrase was counted as wrong, unless it was; and then, if it was one too many, destroys all.
+fn settle_attempt(place: &Place, gate: &Gate, refusal: Option<&Error>) -> Result<(), Error> {
+    if refusal != Some(&Error::Locked) {
+        return gate.passed();
+    }
+    if gate.is_spent() {
+        panic::panic_at(place)?;
+        return Err(Error::Panicked);
+    }
+    Ok(())
 }
 
 /// Destroys what is here and makes an empty vault in its place, which opens with the passphrase that asked for it.
@@ -181,6 +213,10 @@ fn connect(place: &Place, keys: &mut Keys) -> Result<Connection, Error> {
 /// What the opener can give of the shares that a header asks for.
 struct Supply<'a> {
     pass: Option<&'a Passphrase>,
+    gate: &'a Gate,
+    reading: Reading,
+    /// What the keyring said, if it was asked.
+    entry: Option<Result<Entry, Error>>,
     /// Deriving costs half a second, and both states mostly ask for the same.
     derived: Option<Derived>,
     /// The passphrase is the one that means "destroy everything".
@@ -189,21 +225,33 @@ struct Supply<'a> {
 
 impl Supply<'_> {
     fn root(&mut self, header: &Header, slot: &Key) -> Result<Key, Error> {
-        if header.shares & !(bit::PASS | bit::SLOT) != 0 {
+        if header.shares & !(bit::PASS | bit::KEYRING | bit::SLOT) != 0 {
             return Err(Error::ShareUnavailable);
         }
-        let pass = if header.shares & bit::PASS == 0 { None } else { Some(self.pass_share(header)?) };
-        Ok(Shares { pass: pass.as_ref(), slot: Some(slot), ..Shares::default() }.root(&header.store_id))
+        let entry = match &self.entry {
+            Some(entry) if header.shares & bit::KEYRING != 0 => Some(entry.clone()?),
+            _ => None,
+        };
+        let pass = if header.shares & bit::PASS == 0 { None } else { Some(self.pass_share(header, entry.as_ref())?) };
+        let keyring = entry.as_ref().map(|entry| &entry.key);
+        Ok(Shares { pass: pass.as_ref(), keyring, slot: Some(slot), ..Shares::default() }.root(&header.store_id))
     }
 
-    fn pass_share(&mut self, header: &Header) -> Result<Key, Error> {
+    fn pass_share(&mut self, header: &Header, entry: Option<&Entry>) -> Result<Key, Error> {
         let is_same = |derived: &&Derived| derived.salt == header.salt && derived.cost == header.cost;
         if let Some(derived) = self.derived.as_ref().filter(is_same) {
             return Ok(derived.share.clone());
         }
-        let share = self.pass.ok_or(Error::PassphraseNeeded)?.share(&header.salt, header.cost)?;
-        self.is_duress |= duress_mark(&share, &header.store_id).is_same(&Key(header.duress));
-        self.derived = Some(Derived { salt: header.salt, cost: header.cost, share: share.clone() });
+        let pass = self.pass.ok_or(Error::PassphraseNeeded)?;
+        let derived = match self.gate.attempt(pass, header, entry, &self.reading)? {
+            Tried::Share(derived) => derived,
+            Tried::Duress(derived) => {
+                self.is_duress = true;
+                derived
+            }
+        };
+        let share = derived.share.clone();
+        self.derived = Some(derived);
         Ok(share)
     }
 }

@@ -252,11 +252,15 @@ impl Vault {
     /// [`Error::Disk`] when its key files could not be overwritten.
     pub fn panic(&self) -> Result<(), Error> {
         let shared = self.shared();
-        let destroyed = shared.files().panic();
+        let keyring = shared.gate.keyring();
+        let destroyed = shared.files().panic(keyring.as_ref().map(|_| shared.store_id));
         shared.keys_mut().forget_all();
         shared.shut();
         self.handle.queue.stop();
         destroyed?;
+        if let Some(keyring) = keyring {
+            keyring.remove();
+        }
         panic::remove_rest(&self.handle.place);
         Ok(())
     }
@@ -267,6 +271,15 @@ impl Vault {
     /// [`Error::Disk`] when its key files could not be overwritten.
     pub fn panic_at(place: &Place) -> Result<(), Error> {
         panic::panic_at(place)
+    }
+
+    /// Destroys the vault in this place and removes every file of it and its entry in the keyring; folders, too, where
+    /// nothing else is in them. Where nothing is, or only a part that an earlier call left, that is as good.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] while it is open; [`Error::Disk`]: what could be destroyed is, and the rest can be tried again.
+    pub fn erase_at(place: &Place) -> Result<(), Error> {
+        panic::erase_at(place)
     }
 
     /// What the disk under the keys can promise, as far as it was probed.

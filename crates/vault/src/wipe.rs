@@ -38,6 +38,16 @@ pub(crate) fn remove_batch(conn: &mut Connection, swept: Swept) -> Result<(Vec<W
     Ok((wiped, more))
 }
 
+/// Removes a folder if nothing is left in it.
+pub(crate) fn remove_empty_folder(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir(path) {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
+            Err(error.into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Removes a file; one that is not there is as good as removed.
 pub(crate) fn remove_file(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {

@@ -135,7 +135,7 @@ fn copies_of_the_share_file_are_read_and_written_as_given() {
             Value::Null => assert_eq!(decoded, ShareCopy::Broken, "{}", v["name"]),
             Value::String(_) => {
                 assert_eq!(decoded, ShareCopy::Panic);
-                assert_eq!(panic_copy(), bytes);
+                assert_eq!(panic_copy(None), bytes);
             }
             whole => {
                 let slot = Slot { e: number(&whole["e"]), key: key(&whole["slot"]) };

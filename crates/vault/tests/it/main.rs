@@ -3,7 +3,9 @@
 
 mod access;
 mod adversary;
+mod attempts;
 mod home;
+mod keyring;
 mod life;
 mod opening;
 mod sabotage;

@@ -93,7 +93,7 @@ fn a_share_that_this_build_cannot_supply_is_named_as_the_reason() {
         let path = home.place.profile.join(name);
         let mut state = std::fs::read(&path).unwrap();
         if state.starts_with(b"MFST") {
-            state[6] |= 2;
+            state[6] |= 4;
         }
         std::fs::write(path, state).unwrap();
     }
@@ -247,4 +247,37 @@ fn the_tier_is_told_in_words() {
     let home = Home::new();
     let vault = home.create();
     assert!(vault.tier().words().len() > 20);
+}
+
+#[test]
+fn after_erasing_not_a_file_is_left_wherever_it_was_broken_off() {
+    let names = |home: &Home| -> Vec<String> {
+        let folders = [&home.place.profile, &home.place.share].map(std::fs::read_dir);
+        folders.into_iter().flatten().flatten().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let home = Home::new();
+    let vault = home.create();
+    assert_eq!(Vault::erase_at(&home.place), Err(Error::InUse));
+    drop(vault);
+    let all = names(&home);
+    assert!(all.len() >= 8, "{all:?}");
+    Vault::erase_at(&home.place).unwrap();
+    assert!(!home.place.profile.exists() && !home.place.share.exists(), "{:?}", names(&home));
+    // Whatever of it a kill left behind, the next call removes.
+    for missing in all {
+        let home = Home::new();
+        drop(home.create());
+        for folder in [&home.place.profile, &home.place.share] {
+            let _ = std::fs::rename(folder.join(&missing), home.folder.path().join("away"));
+        }
+        Vault::erase_at(&home.place).unwrap();
+        assert!(!home.place.profile.exists() && !home.place.share.exists(), "without {missing}: {:?}", names(&home));
+        assert_eq!(home.try_open(None).unwrap_err(), Error::Missing);
+    }
+    // What somebody else put there stays.
+    let home = Home::new();
+    drop(home.create());
+    std::fs::write(home.place.profile.join("a letter"), "").unwrap();
+    Vault::erase_at(&home.place).unwrap();
+    assert_eq!(names(&home), ["a letter"]);
 }
