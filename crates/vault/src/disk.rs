@@ -81,6 +81,7 @@ impl Place {
         }
         fs::write(self.share.join(CACHE_TAG_NAME), CACHE_TAG)?;
         fs::write(self.share.join(NO_BACKUP_NAME), "")?;
+        crate::tier::set_no_dump(&self.share);
         Ok(())
     }
 

@@ -9,5 +9,6 @@ mod keyring;
 mod life;
 mod opening;
 mod sabotage;
+mod tier;
 mod time;
 mod writer;
