@@ -193,6 +193,9 @@ impl Vault {
         if self.has_keyring() {
             return Ok(());
         }
+        // So that what is on the disk is what is in memory, even if an earlier change failed half-way: the entry of that one
+        // is about to be replaced.
+        self.ask(Urgency::Wipe, Task::Wipe)?;
         let (key, mark) = (Key::random()?, self.shared().keys().header.e);
         let keyring = Arc::new(Keyring::of(&self.shared().store_id)?);
         // It has to be there before the first state asks for it; one that nothing asks for does no harm.

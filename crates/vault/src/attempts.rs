@@ -102,7 +102,7 @@ impl Tally {
     }
 
     /// One of the two copies in the file.
-    fn encode_copy(&self) -> Vec<u8> {
+    pub(crate) fn encode_copy(&self) -> Vec<u8> {
         let mut copy = MAGIC.to_vec();
         copy.extend(self.encode());
         let checksum = digest(&SHA256, &copy);

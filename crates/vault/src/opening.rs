@@ -148,6 +148,15 @@ impl Found<'_> {
         Err(refusal)
     }
 
+    /// The header of the state that is tried first.
+    pub(crate) fn newest_header(&self) -> Option<Header> {
+        self.candidates().iter().find_map(|slot| {
+            let [even, odd] = self.states;
+            let header = Header::decode(if slot.e % 2 == 0 { even } else { odd }).ok()?;
+            (header.e == slot.e).then_some(header)
+        })
+    }
+
     fn candidates(&self) -> Vec<Slot> {
         let whole = |copy: &ShareCopy| match copy {
             ShareCopy::Whole(slot) => Some(slot.clone()),

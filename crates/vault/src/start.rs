@@ -29,14 +29,19 @@ fn is_panicked(place: &Place) -> bool {
     place.read_share().is_ok_and(|copies| copies.contains(&ShareCopy::Panic))
 }
 
-/// Whether any state says that a passphrase belongs to its root.
+/// Whether the state that would open says that a passphrase belongs to its root; any state, where none would.
 pub(crate) fn needs_passphrase(place: &Place) -> Result<bool, Error> {
     if !exists(place) {
         return Err(Error::Missing);
     }
-    let states = place.read_states()?;
-    let mut headers = states.iter().filter_map(|state| Header::decode(state).ok());
-    Ok(headers.any(|header| header.shares & bit::PASS != 0))
+    let [copy_a, copy_b] = place.read_share()?;
+    let [even, odd] = place.read_states()?;
+    let asks = |header: Header| header.shares & bit::PASS != 0;
+    let found = Found { copy_a, copy_b, states: [&even, &odd], keyring_mark: None };
+    if let Some(header) = found.newest_header() {
+        return Ok(asks(header));
+    }
+    Ok([&even, &odd].into_iter().filter_map(|state| Header::decode(state).ok()).any(asks))
 }
 
 /// Makes the files. The state comes last: only with it does the vault exist.

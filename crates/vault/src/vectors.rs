@@ -1,6 +1,7 @@
 //! The known answers of format v1, against the real code.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod access;
 mod files;
 mod keys;
 mod seals;

@@ -100,6 +100,7 @@ fn a_crash_anywhere_in_a_change_leaves_exactly_one_passphrase_that_opens() {
             write(&home.place.profile.join(format!("state.{current}")), &state);
             write(&home.place.profile.join(format!("state.{previous}")), &old_state);
             write(&home.place.share.join("share"), &copies);
+            assert_eq!(Vault::needs_passphrase(&home.place).unwrap(), if step < 3 { old } else { new }.is_some());
             // Where none is asked for, whatever is typed does not matter.
             let asked = if step < 3 { old } else { new };
             let expected = [old, new].map(|word| asked.is_none() || word == asked);
