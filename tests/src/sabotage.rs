@@ -18,6 +18,7 @@ pub fn from_environment() {
         "skip_w2" => switch_on(InVault::SkipW2),
         "keep_old_slot" => switch_on(InVault::KeepOldSlot),
         "no_puncture_on_timer_start" => switch_on(InVault::NoPunctureOnTimerStart),
+        "no_puncture_on_replace" => switch_on(InVault::NoPunctureOnReplace),
         "no_aad" => switch_on(InVault::NoAad),
         "reuse_dek" => switch_on(InVault::ReuseDek),
         "round_deadline_down" => switch_on(InVault::RoundDeadlineDown),

@@ -110,6 +110,18 @@ pub(crate) struct Swept {
     pub(crate) condemned: i64,
 }
 
+/// A step of the wipe behind which somebody who examines the files may want it to stand still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "forensics"), allow(dead_code))]
+pub enum Step {
+    /// The new share stands: what is dead is irrecoverable.
+    W2 = 2,
+    /// The rows of the dead are removed.
+    W3 = 3,
+    /// Free pages are given back, and the log is empty.
+    W4 = 4,
+}
+
 /// Everything that readers, the writer and the handle share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -127,6 +139,8 @@ pub(crate) struct Shared {
     pub(crate) wiped: broadcast::Sender<Arc<Vec<Wiped>>>,
     pub(crate) changed: Notify,
     pub(crate) progress: watch::Sender<Progress>,
+    #[cfg(feature = "forensics")]
+    pub(crate) stop_after: std::sync::atomic::AtomicU8,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -158,7 +172,21 @@ impl Shared {
             wiped: broadcast::Sender::new(1024),
             changed: Notify::new(),
             progress: watch::Sender::default(),
+            #[cfg(feature = "forensics")]
+            stop_after: std::sync::atomic::AtomicU8::new(0),
         }
+    }
+
+    /// Whether the wipe is to stand still behind this step.
+    #[cfg(feature = "forensics")]
+    pub(crate) fn stops_after(&self, step: Step) -> bool {
+        self.stop_after.load(Ordering::SeqCst) == step as u8
+    }
+
+    #[cfg(not(feature = "forensics"))]
+    #[allow(clippy::unused_self)] // As its twin, which looks.
+    pub(crate) const fn stops_after(&self, _step: Step) -> bool {
+        false
     }
 
     pub(crate) fn keys(&self) -> RwLockReadGuard<'_, Keys> {

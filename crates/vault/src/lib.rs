@@ -55,6 +55,8 @@ pub use disk::Place;
 pub use error::Error;
 #[cfg(feature = "forensics")]
 pub use forensics::RawKey;
+#[cfg(feature = "forensics")]
+pub use keys::Step;
 pub use id::{ChatId, ItemId, ParseIdError};
 pub use item::{Item, Life, NewItem};
 pub use queue::Urgency;

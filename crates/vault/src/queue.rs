@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use rusqlite::Connection;
 
 use crate::access::Change;
-use crate::keys::Shared;
+use crate::keys::{Shared, Step};
 use crate::writer::Writer;
 use crate::{Error, sql, wipe};
 
@@ -147,6 +147,8 @@ impl Queue {
             task @ (Task::Housekeep | Task::Close(_)) => {
                 let [.., background] = &mut lanes.tasks;
                 background.push_front(task);
+                // It was its turn, and still is: putting it back must not cost it another sixteen.
+                lanes.waited = PATIENCE;
                 None
             }
         }
@@ -271,7 +273,7 @@ impl Machine {
         let mut waiting = if change.is_none() { self.queue.waiting_wipes() } else { Vec::new() };
         waiting.push(finish);
         let result = self.rotate(change);
-        if result.is_ok() && !self.is_housekeeping {
+        if result.is_ok() && !self.is_housekeeping && !self.shared.stops_after(Step::W2) {
             self.is_housekeeping = self.queue.push(Urgency::Background, Task::Housekeep).is_ok();
         }
         for finish in waiting {
@@ -291,7 +293,12 @@ impl Machine {
 
     /// One batch of rows; then back into the queue, or W4 and W5 when nothing is left.
     fn housekeep(&mut self) {
-        let done = self.batch().and_then(|more| if more { Ok(false) } else { self.finish_wipe().map(|()| true) });
+        let batch = self.batch();
+        if batch == Ok(false) && self.shared.stops_after(Step::W3) {
+            self.is_housekeeping = false;
+            return;
+        }
+        let done = batch.and_then(|more| if more { Ok(false) } else { self.finish_wipe().map(|()| true) });
         if done == Ok(false) {
             self.is_housekeeping = self.queue.push(Urgency::Background, Task::Housekeep).is_ok();
             return;
@@ -317,6 +324,9 @@ impl Machine {
     /// W4 and W5.
     fn finish_wipe(&mut self) -> Result<(), Error> {
         sql::tidy(&self.conn)?;
+        if self.shared.stops_after(Step::W4) {
+            return Ok(());
+        }
         let e = self.shared.keys().header.e;
         self.shared.files().zero_other_state(e)?;
         self.shared.note_epoch();

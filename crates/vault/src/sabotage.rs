@@ -17,6 +17,8 @@ pub enum Sabotage {
     KeepOldSlot,
     /// Starting a timer leaves the old leaf alive.
     NoPunctureOnTimerStart,
+    /// Replacing a body leaves the old leaf alive.
+    NoPunctureOnReplace,
     /// Wraps and bodies are bound to nothing.
     NoAad,
     /// A replaced body is sealed under the old key.

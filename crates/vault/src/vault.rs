@@ -287,6 +287,13 @@ impl Vault {
         Tier::probe(&self.handle.place.share_file())
     }
 
+    /// Lets wipes stand still behind a step, or go on to their end again: for whoever looks at the files in between.
+    #[cfg(feature = "forensics")]
+    pub fn stop_wipes_after(&self, step: Option<crate::Step>) {
+        let number = step.map_or(0, |step| step as u8);
+        self.shared().stop_after.store(number, std::sync::atomic::Ordering::SeqCst);
+    }
+
     /// The key that opens the database file itself.
     ///
     /// # Errors

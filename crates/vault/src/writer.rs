@@ -107,7 +107,9 @@ impl<'a> Writer<'a> {
         let chat_key = self.key_of(row.chat)?.ok_or(Error::NoChat)?;
         let dek = if is_on(Sabotage::ReuseDek) { self.row_dek(&row)?.ok_or(Error::Damaged)? } else { Key::random()? };
         let sealed = self.identity(&row).seal_body(&dek, body)?;
-        self.leave_leaf(&row, REPLACED_MS)?;
+        if !is_on(Sabotage::NoPunctureOnReplace) {
+            self.leave_leaf(&row, REPLACED_MS)?;
+        }
         let place = match (row.leaf.tag.region(), row.due) {
             (Region::Timed(second), _) | (Region::Spill, Some(second)) => Place::Timed(second),
             (Region::Hold | Region::Spill, limit) => Place::Hold(limit),

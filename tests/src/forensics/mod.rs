@@ -12,6 +12,7 @@
 //! each story shows first that its search sees it.
 
 mod canary;
+mod carve;
 mod inflate;
 pub mod leak;
 mod loot;
@@ -19,6 +20,7 @@ mod scan;
 mod sqlcipher;
 
 pub use canary::{Canaries, Canary};
+pub use carve::{Carved, Hoard};
 pub use loot::{Loot, open_everything};
 pub use scan::{Encoding, Hit, Place, Report, Scanner};
 pub use sqlcipher::{PAGE_BYTES, Page, PageCensus, PageCipher, PageKind, USABLE_BYTES, read_pages};

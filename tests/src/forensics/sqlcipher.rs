@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use aes::Aes256;
 use cbc::cipher::block_padding::NoPadding;
-use cbc::cipher::{BlockDecryptMut, BlockEncryptMut, KeyIvInit};
+use cbc::cipher::{BlockDecrypt, BlockDecryptMut, BlockEncryptMut, KeyInit, KeyIvInit};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::{hmac, pbkdf2};
 
@@ -46,6 +46,7 @@ pub struct PageCipher {
     key: [u8; KEY_BYTES],
     salt: [u8; SALT_BYTES],
     mac: hmac::Key,
+    blocks: Aes256,
 }
 
 impl PageCipher {
@@ -54,7 +55,7 @@ impl PageCipher {
         let rounds = NonZeroU32::MIN.saturating_add(1);
         let mut mac = [0_u8; KEY_BYTES];
         pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA512, rounds, &salt.map(|b| b ^ 0x3a), &key, &mut mac);
-        Self { key, salt, mac: hmac::Key::new(hmac::HMAC_SHA512, &mac) }
+        Self { key, salt, mac: hmac::Key::new(hmac::HMAC_SHA512, &mac), blocks: Aes256::new(&key.into()) }
     }
 
     /// From what `mayfly-cli vault key` prints.
@@ -87,6 +88,19 @@ impl PageCipher {
         let mut bytes = if number == 1 { MAGIC.to_vec() } else { Vec::new() };
         bytes.append(&mut plain);
         Some(OpenedPage { authentic, bytes })
+    }
+
+    /// The first 16 bytes of what may be a page, at a fraction of the price of all of it.
+    pub(super) fn peek(&self, sealed: &[u8]) -> Option<[u8; IV_BYTES]> {
+        let first = sealed.first_chunk::<IV_BYTES>()?;
+        let iv = sealed.get(USABLE_BYTES..)?.first_chunk::<IV_BYTES>()?;
+        let mut block = (*first).into();
+        self.blocks.decrypt_block(&mut block);
+        let mut plain = [0; IV_BYTES];
+        for ((to, byte), mask) in plain.iter_mut().zip(block).zip(iv) {
+            *to = byte ^ mask;
+        }
+        Some(plain)
     }
 
     /// Encrypts one page under a fresh initialisation vector and a right HMAC, as the database would:
