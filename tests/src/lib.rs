@@ -6,7 +6,9 @@
 //! a user would start, [`cli`] talks to the one without a window; [`xvfb`] gives their windows a display that nobody else looks at.
 
 pub mod cli;
+pub mod disk_image;
 pub mod forensics;
+pub mod lives;
 pub mod people;
 pub mod process;
 pub mod sabotage;

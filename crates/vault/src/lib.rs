@@ -55,10 +55,10 @@ pub use disk::Place;
 pub use error::Error;
 #[cfg(feature = "forensics")]
 pub use forensics::RawKey;
-#[cfg(feature = "forensics")]
-pub use keys::Step;
 pub use id::{ChatId, ItemId, ParseIdError};
 pub use item::{Item, Life, NewItem};
+#[cfg(feature = "forensics")]
+pub use keys::Step;
 pub use queue::Urgency;
 pub use reader::Reader;
 pub use share::Passphrase;

@@ -296,6 +296,7 @@ impl Machine {
         let batch = self.batch();
         if batch == Ok(false) && self.shared.stops_after(Step::W3) {
             self.is_housekeeping = false;
+            self.shared.progress.send_modify(|progress| progress.settled = progress.wiped);
             return;
         }
         let done = batch.and_then(|more| if more { Ok(false) } else { self.finish_wipe().map(|()| true) });

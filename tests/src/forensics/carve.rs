@@ -23,8 +23,12 @@ const STEP: usize = 8;
 const LEAF: u8 = 0x0D;
 /// In the header of a row's record: a wrap of 60 bytes, and neither blob nor its size.
 const WRAP_AND_NO_BLOB: [u8; 4] = [0x81, 0x04, 0x00, 0x00];
+/// A block of a disk that nobody ever wrote.
+const NOTHING: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 /// The vault's kind for the item that holds a chat's key.
 const CHAT_KEY_KIND: u8 = 1;
+/// Kinds below this one are the vault's own.
+const FIRST_FREE_KIND: u8 = 16;
 
 /// A row, or what is left of one: its wrap at least.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,7 +127,13 @@ impl Hoard {
             let found = row.found();
             keys.into_iter().any(|key| dumps.iter().any(|dump| dump.unwrap(&found, &key).is_some()))
         };
-        self.rows.iter().filter(opens).map(|row| ItemId::from_bytes(row.id)).collect()
+        // The vault's own keys are no item of anybody's.
+        self.rows
+            .iter()
+            .filter(|row| row.kind >= FIRST_FREE_KIND)
+            .filter(opens)
+            .map(|row| ItemId::from_bytes(row.id))
+            .collect()
     }
 
     /// The states that open.
@@ -157,7 +167,7 @@ fn pages(bytes: &[u8], cipher: &PageCipher) -> Vec<usize> {
     while let Some(sealed) = bytes.get(at..at + PAGE_BYTES) {
         // Most of a disk is zeros, a whole block of them at a time.
         let is_aligned = at % PAGE_BYTES == 0;
-        if is_aligned && sealed.iter().all(|byte| *byte == 0) {
+        if is_aligned && sealed == NOTHING {
             // A frame may begin before the block and end in it, so only what begins in it is passed over.
             at += PAGE_BYTES;
             continue;
