@@ -14,4 +14,5 @@ pub mod process;
 pub mod sabotage;
 pub mod two_windows;
 pub mod window;
+pub mod wiretap;
 pub mod xvfb;

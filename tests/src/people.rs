@@ -10,6 +10,8 @@ use mayfly_relay::{ClockHand, Relay, RelayConfig};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 
+use crate::wiretap::Wiretap;
+
 /// How long something may take that takes milliseconds on a machine with nothing else to do.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -42,11 +44,27 @@ impl World {
     /// # Errors
     /// Fails when the relay cannot start.
     pub async fn new() -> io::Result<Self> {
+        Self::known_as(&[]).await
+    }
+
+    /// A world in which somebody keeps all that the relay says.
+    ///
+    /// # Errors
+    /// Fails when the relay or the tap cannot start.
+    pub async fn tapped() -> io::Result<(Self, Wiretap)> {
+        let mut tap = Wiretap::bind().await?;
+        let mut world = Self::known_as(&[tap.url()]).await?;
+        tap.lead_to(&world.relay_url);
+        world.relay_url = tap.url();
+        Ok((world, tap))
+    }
+
+    async fn known_as(relay_urls: &[String]) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("mayfly-world-").tempdir()?;
         let listen = ([127, 0, 0, 1], 0).into();
         let config = RelayConfig { listen, data: dir.path().join("relay"), limits: mayfly_relay::Limits::default() };
         let (relay_clock, relay_hand) = mayfly_relay::Clock::movable();
-        let relay = Relay::start_as(config, relay_clock, &[]).await.map_err(io::Error::other)?;
+        let relay = Relay::start_as(config, relay_clock, relay_urls).await.map_err(io::Error::other)?;
         let clock = MovableClock::new(UnixMs(chrono_now_ms()));
         Ok(Self { clock, relay_hand, relay_url: relay.url(), relay: Some(relay), dir })
     }

@@ -17,3 +17,4 @@ mod scanner;
 mod seals;
 mod steps;
 mod windows;
+mod wire;

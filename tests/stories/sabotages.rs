@@ -19,10 +19,13 @@ const REPLACED: &str = "seals::what_was_replaced_opens_with_no_key_of_what_stand
 const HIDDEN: &str = "seals::what_no_screen_shows_any_more_does_not_open_in_the_files_either";
 const RELAY: &str = "no_trace::a_relay_keeps_nothing_that_has_expired";
 
-const SABOTAGES: [Left; 8] = [
+const RATCHET: &str = "wire::no_older_version_of_a_ratchet_opens_within_a_minute_of_its_replacement";
+
+const SABOTAGES: [Left; 9] = [
     Left { out: "skip_w2", story: BACKUP, says: "the dead came back" },
     Left { out: "keep_old_slot", story: BACKUP, says: "the dead came back" },
     Left { out: "no_puncture_on_timer_start", story: BACKUP, says: "the dead came back" },
+    Left { out: "no_puncture_on_replace", story: RATCHET, says: "an older version of something opens" },
     Left { out: "no_aad", story: SWAP, says: "a message says the words of another" },
     Left { out: "reuse_dek", story: REPLACED, says: "the replaced address came back" },
     Left { out: "hide_in_the_ui_only", story: HIDDEN, says: "it is hidden and not wiped" },

@@ -12,6 +12,8 @@ mod engine;
 mod error;
 mod event;
 pub mod expiry;
+#[cfg(feature = "forensics")]
+mod forensics;
 pub mod frame;
 mod inbox;
 mod invitation;
