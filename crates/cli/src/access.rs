@@ -16,6 +16,7 @@ use crate::{
 struct AccessView {
     has_passphrase: bool,
     has_keyring: bool,
+    has_tpm: bool,
     /// Wrong passphrases in a row after which everything is destroyed.
     erase_after: Option<NonZeroU32>,
 }
@@ -75,6 +76,19 @@ pub async fn switch_keyring(args: &Args, engine: &Engine, switch: Switch) -> Res
     tell(args, engine, words)
 }
 
+/// Ties the profile to the TPM, or unties it.
+///
+/// # Errors
+/// Those of the engine.
+pub async fn switch_tpm(args: &Args, engine: &Engine, switch: Switch) -> Result<(), Failure> {
+    engine.use_tpm(switch == Switch::On).await?;
+    let words = match switch {
+        Switch::On => "The profile opens only with the TPM of this machine now.",
+        Switch::Off => "The profile opens without the TPM now.",
+    };
+    tell(args, engine, words)
+}
+
 /// Destroys the profile, which nobody has open.
 ///
 /// # Errors
@@ -92,6 +106,7 @@ fn tell(args: &Args, engine: &Engine, words: &str) -> Result<(), Failure> {
     let view = AccessView {
         has_passphrase: engine.profile().has_passphrase,
         has_keyring: engine.has_keyring(),
+        has_tpm: engine.has_tpm(),
         erase_after: engine.erase_after(),
     };
     print(args.json, &view, words)

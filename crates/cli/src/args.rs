@@ -88,6 +88,11 @@ pub enum Verb {
         /// On: it opens only where that keyring is, and no older copy of it does.
         switch: Switch,
     },
+    /// Tie the profile to the TPM of this machine, or untie it.
+    Tpm {
+        /// On: within a minute of a death not even an image of the whole disk from before brings anything back.
+        switch: Switch,
+    },
     /// Destroy the profile and remove its files. Nothing brings it back.
     Erase {
         /// Yes, destroy it.

@@ -88,6 +88,7 @@ async fn open(args: &Args) -> Result<(Engine, Option<Passphrase>), Failure> {
 async fn run_open(args: &Args, engine: &Engine) -> Result<(), Failure> {
     match &args.verb {
         Verb::Profile(_) | Verb::Passphrase(_) | Verb::Erase { .. } => Ok(()),
+        Verb::Tpm { switch } => access::switch_tpm(args, engine, *switch).await,
         Verb::Keyring { switch } => access::switch_keyring(args, engine, *switch).await,
         Verb::Invite => invite(args, engine).await,
         Verb::Accept { link } => accept(args, engine, link).await,

@@ -141,6 +141,7 @@ fn every_verb_says_how_it_is_used() {
         "passphrase duress",
         "passphrase limit",
         "keyring",
+        "tpm",
         "erase",
     ];
     for verb in verbs {
@@ -232,6 +233,8 @@ fn a_machine_without_a_keyring_says_so_and_works_on() {
     let machine = Machine::new();
     machine.raw("anna", &["profile", "create", "--name", "Anna", "--no-passphrase"]);
     assert_eq!(machine.told("", &["keyring", "on"]), Err("keyring_unavailable".to_owned()));
+    let without = machine.command(&["--json", "--profile", "anna", "tpm", "on"]).env("MAYFLY_TPM", "/nowhere").output();
+    assert!(String::from_utf8(without.unwrap().stderr).unwrap().contains("tpm_unavailable"));
     assert_json_snapshot!("keyring_off", machine.told("", &["keyring", "off"]).unwrap());
 }
 

@@ -57,6 +57,20 @@ impl Engine {
         self.store().has_keyring()
     }
 
+    /// Ties the profile to this machine's TPM, or unties it.
+    ///
+    /// # Errors
+    /// [`Error::Access`] if no TPM answers; [`Error::DiskFull`], [`Error::ReadOnly`].
+    pub async fn use_tpm(&self, is_used: bool) -> Result<(), Error> {
+        let vault = self.store().clone();
+        blocking(move || if is_used { vault.add_tpm() } else { vault.remove_tpm() }).await
+    }
+
+    /// Whether the profile opens only with this machine's TPM.
+    pub fn has_tpm(&self) -> bool {
+        self.store().has_tpm()
+    }
+
     /// After how many wrong passphrases in a row the profile destroys itself; `None` is never.
     ///
     /// # Errors

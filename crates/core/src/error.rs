@@ -168,7 +168,8 @@ impl From<mayfly_vault::Error> for Error {
             | Vault::TooManyAttempts { .. }
             | Vault::KeyringUnavailable
             | Vault::KeyringLocked
-            | Vault::KeyringEmpty => Self::Access(error),
+            | Vault::KeyringEmpty
+            | Vault::TpmUnavailable => Self::Access(error),
             Vault::RolledBack => Self::RolledBack,
             Vault::Panicked => Self::ProfileDestroyed,
             Vault::Closed => Self::Closed,

@@ -14,6 +14,7 @@ use crate::locked::Locked;
 use crate::queue::{Task, Urgency};
 use crate::share::{Cost, Derived, Shares, bit, duress_mark};
 use crate::state::Header;
+use crate::tpm::Tpm;
 use crate::{Error, Passphrase, Vault};
 
 /// What one rotation changes about the shares, besides the slot that every rotation changes.
@@ -31,6 +32,12 @@ pub(crate) enum Change {
     AddKeyring(Key),
     /// From now on without it.
     RemoveKeyring,
+    /// A share that the TPM holds already, at this place.
+    AddTpm(Tpm, Key),
+    /// Another share in the same place; the TPM still holds the old one.
+    MoveTpm(Key),
+    /// From now on without it.
+    RemoveTpm,
 }
 
 /// The shares beside the slot, and the header that asks for them.
@@ -39,6 +46,9 @@ pub(crate) struct Holding {
     pub(crate) header: Header,
     pub(crate) pass: Option<Locked>,
     pub(crate) keyring: Option<Locked>,
+    pub(crate) tpm: Option<Locked>,
+    /// The TPM is still to be told its share: between copy B and copy A.
+    pub(crate) is_tpm_moving: bool,
 }
 
 impl Change {
@@ -47,8 +57,13 @@ impl Change {
     /// # Errors
     /// [`Error::PassphraseWrong`], [`Error::PassphraseSet`], [`Error::PassphraseUnset`]; nothing has changed then.
     pub(crate) fn apply(self, keys: &Keys) -> Result<Holding, Error> {
-        let (pass, keyring) = (keys.pass.as_ref().map(copy), keys.keyring.as_ref().map(copy));
-        let mut holding = Holding { header: keys.header.clone(), pass, keyring };
+        let mut holding = Holding {
+            header: keys.header.clone(),
+            pass: keys.pass.as_ref().map(copy),
+            keyring: keys.keyring.as_ref().map(copy),
+            tpm: keys.tpm.as_ref().map(copy),
+            is_tpm_moving: false,
+        };
         match self {
             Self::SetPass(new) => match holding.pass {
                 Some(_) => return Err(Error::PassphraseSet),
@@ -81,6 +96,21 @@ impl Change {
                 holding.header.shares &= !bit::KEYRING;
                 holding.keyring = None;
             }
+            Self::AddTpm(tpm, key) => {
+                holding.header.shares |= bit::TPM;
+                holding.header.tpm_counter = tpm.header_field();
+                holding.tpm = Some(Locked::of(&key));
+            }
+            Self::MoveTpm(key) => {
+                holding.header.tpm_counter = holding.header.tpm_counter.wrapping_add(1);
+                holding.tpm = Some(Locked::of(&key));
+                holding.is_tpm_moving = true;
+            }
+            Self::RemoveTpm => {
+                holding.header.shares &= !bit::TPM;
+                holding.header.tpm_counter = 0;
+                holding.tpm = None;
+            }
         }
         Ok(holding)
     }
@@ -105,9 +135,15 @@ impl Holding {
     /// The root of the next epoch.
     pub(crate) fn root(&self, slot: &Key) -> Key {
         let pass = self.pass.as_ref().map(Locked::key);
-        let keyring = self.keyring.as_ref().map(Locked::key);
-        Shares { pass: pass.as_ref(), keyring: keyring.as_ref(), slot: Some(slot), ..Shares::default() }
-            .root(&self.header.store_id)
+        let (keyring, tpm) = (self.keyring.as_ref().map(Locked::key), self.tpm.as_ref().map(Locked::key));
+        let shares = Shares {
+            pass: pass.as_ref(),
+            keyring: keyring.as_ref(),
+            tpm: tpm.as_ref(),
+            slot: Some(slot),
+            remote: None,
+        };
+        shares.root(&self.header.store_id)
     }
 }
 
@@ -223,6 +259,47 @@ impl Vault {
         Ok(())
     }
 
+    /// Whether the machine's TPM holds a share of its key.
+    pub fn has_tpm(&self) -> bool {
+        self.shared().keys().tpm.is_some()
+    }
+
+    /// Ties the vault to this machine's TPM: within a minute of a death, not even an image of the whole disk taken before
+    /// brings it back.
+    ///
+    /// # Errors
+    /// [`Error::TpmUnavailable`], [`Error::Disk`], [`Error::Closed`].
+    pub fn add_tpm(&self) -> Result<(), Error> {
+        let gate = &self.shared().gate;
+        let _one = gate.changing();
+        if self.has_tpm() {
+            return Ok(());
+        }
+        self.ask(Urgency::Wipe, Task::Wipe)?;
+        let (tpm, key) = (Tpm::define(&self.shared().store_id)?, Key::random()?);
+        if let Err(refusal) = tpm.write(&key) {
+            let _ = tpm.undefine();
+            return Err(refusal.into());
+        }
+        self.change(Change::AddTpm(tpm, key))
+    }
+
+    /// Opens without the TPM from now on.
+    ///
+    /// # Errors
+    /// [`Error::Disk`], [`Error::Closed`].
+    pub fn remove_tpm(&self) -> Result<(), Error> {
+        let _one = self.shared().gate.changing();
+        if !self.has_tpm() {
+            return Ok(());
+        }
+        let tpm = Tpm::of(self.shared().keys().header.tpm_counter);
+        self.change(Change::RemoveTpm)?;
+        // What it still holds opens nothing any more.
+        let _ = tpm.undefine();
+        Ok(())
+    }
+
     /// After how many wrong passphrases in a row everything is destroyed; `None` is never. It is kept in clear beside the
     /// share, so it binds whoever types, and nobody who copies the files and tries elsewhere.
     ///
@@ -277,6 +354,12 @@ impl Vault {
 }
 
 impl Shared {
+    /// When the share in the TPM is to be replaced next, in milliseconds from now.
+    pub(crate) fn tpm_due_in_ms(&self) -> Option<u64> {
+        self.keys().tpm.as_ref()?;
+        self.gate.moves().due_in_ms(self.clock.read().boottime_ms)
+    }
+
     /// Moves the keyring's mark to the present epoch, at most once a minute and without waiting: nothing of a wipe depends
     /// on it.
     pub(crate) fn note_epoch(&self) {

@@ -5,9 +5,10 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::opening::{ShareCopy, Slot, panic_copy, panicked_id};
+use crate::opening::{Elsewhere, ShareCopy, Slot, left_elsewhere, panic_copy};
 use crate::share::bit;
 use crate::state::{Header, PAGE};
+use crate::tpm::Tpm;
 
 /// Each state file is this long from the start, so that a full disk cannot stop a wipe.
 pub(crate) const STATE_BYTES: usize = 256 * 1024;
@@ -100,12 +101,19 @@ impl Place {
         Ok([read(&self.state(0))?, read(&self.state(1))?])
     }
 
-    /// The id of the vault whose keyring entry is to be removed, too: by its states, or by what a panic left.
-    pub(crate) fn keyring_id(&self) -> Option<[u8; 16]> {
+    /// What the vault keeps outside its files: by its states, or by what a panic left.
+    pub(crate) fn elsewhere(&self) -> Elsewhere {
         let states = self.read_states().unwrap_or_default();
-        let headers = states.iter().filter_map(|state| Header::decode(state).ok());
-        let by_header = headers.filter(|header| header.shares & bit::KEYRING != 0).map(|header| header.store_id).next();
-        by_header.or_else(|| read(&self.share_file()).ok()?.chunks(PAGE).find_map(panicked_id))
+        let headers: Vec<Header> = states.iter().filter_map(|state| Header::decode(state).ok()).collect();
+        if headers.is_empty() {
+            let share = read(&self.share_file()).unwrap_or_default();
+            return share.chunks(PAGE).find_map(left_elsewhere).unwrap_or_default();
+        }
+        let with = |bit: u8| headers.iter().find(|header| header.shares & bit != 0);
+        Elsewhere {
+            keyring_id: with(bit::KEYRING).map(|header| header.store_id),
+            tpm: with(bit::TPM).map(|header| Tpm::of(header.tpm_counter)),
+        }
     }
 
     /// Copies A and B of the share file.
@@ -217,9 +225,9 @@ impl Files {
     }
 
     /// Destroys the slot and both states.
-    pub(crate) fn panic(&mut self, keyring_id: Option<[u8; 16]>) -> Result<(), Error> {
+    pub(crate) fn panic(&mut self, elsewhere: Elsewhere) -> Result<(), Error> {
         self.is_panicked = true;
-        let copy = panic_copy(keyring_id);
+        let copy = panic_copy(elsewhere);
         let share = self.share.write_at(0, &[copy.as_slice(), &copy].concat());
         // Even if the share could not be written, the states may be.
         let [even, odd] = &mut self.states;

@@ -56,6 +56,11 @@ pub enum Error {
     /// The keyring has no entry for this vault.
     #[error("The keyring of this login has no key for this profile. Without it the profile cannot be opened.")]
     KeyringEmpty,
+    /// No TPM answers, or it has no room.
+    #[error(
+        "The security chip (TPM) of this machine does not answer. Check that it is switched on and that you may use it."
+    )]
+    TpmUnavailable,
     /// The header asks for a key share that this build cannot supply.
     #[error("This vault needs a key from a place that this version of the program cannot reach.")]
     ShareUnavailable,
@@ -133,6 +138,7 @@ impl Error {
             Self::KeyringUnavailable => "keyring_unavailable",
             Self::KeyringLocked => "keyring_locked",
             Self::KeyringEmpty => "keyring_empty",
+            Self::TpmUnavailable => "tpm_unavailable",
             Self::ShareUnavailable => "share_unavailable",
             Self::RolledBack => "rolled_back",
             Self::Panicked => "vault_destroyed",

@@ -7,6 +7,7 @@ use crate::cipher::Key;
 use crate::clock::Reading;
 use crate::keyring::{Entry, Keyring};
 use crate::locked::Locked;
+use crate::rotation::Next;
 use crate::share::{Derived, duress_mark};
 use crate::state::Header;
 use crate::{Error, Passphrase, Place};
@@ -16,8 +17,52 @@ use crate::{Error, Passphrase, Place};
 pub(crate) struct Gate {
     attempts: Mutex<Attempts>,
     keyring: Mutex<Option<Arc<Keyring>>>,
+    moves: Mutex<Moves>,
+    /// The epoch that counts if the TPM holds its share: it fell silent when it was told.
+    pending: Mutex<Option<Next>>,
     /// Held while what opens the vault is changed: one change at a time.
     changing: Mutex<()>,
+}
+
+/// How the share in the TPM stands: it is replaced seldom, because the chip wears out.
+#[derive(Debug, Default)]
+pub(crate) struct Moves {
+    /// When it was last replaced, by the boot clock.
+    last_ms: Option<u64>,
+    /// Something died since.
+    is_owed: bool,
+    /// There will be no later time.
+    is_hurried: bool,
+}
+
+impl Moves {
+    /// Replaced at most this often.
+    const EVERY_MS: u64 = 60_000;
+
+    /// Something died.
+    pub(crate) fn owe(&mut self) {
+        self.is_owed = true;
+    }
+
+    /// The next wipe replaces it if anything died, however soon.
+    pub(crate) fn hurry(&mut self) {
+        self.is_hurried = true;
+    }
+
+    /// In how many milliseconds it is to be replaced, if it is.
+    pub(crate) fn due_in_ms(&self, boottime_ms: u64) -> Option<u64> {
+        let wait = self.last_ms.map_or(0, |last| (last + Self::EVERY_MS).saturating_sub(boottime_ms));
+        self.is_owed.then_some(if self.is_hurried { 0 } else { wait })
+    }
+
+    /// The TPM did not take it: not again at once.
+    pub(crate) fn put_off(&mut self, boottime_ms: u64) {
+        *self = Self { last_ms: Some(boottime_ms), is_owed: true, is_hurried: false };
+    }
+
+    pub(crate) fn moved(&mut self, boottime_ms: u64) {
+        *self = Self { last_ms: Some(boottime_ms), ..Self::default() };
+    }
 }
 
 /// What a passphrase turned out to be, before it is known whether it opens.
@@ -31,7 +76,13 @@ impl Gate {
     /// The gate of what lies in this place.
     pub(crate) fn open(place: &Place) -> Result<Self, Error> {
         let attempts = Mutex::new(Attempts::open(place)?);
-        Ok(Self { attempts, keyring: Mutex::default(), changing: Mutex::default() })
+        Ok(Self {
+            attempts,
+            keyring: Mutex::default(),
+            moves: Mutex::default(),
+            pending: Mutex::default(),
+            changing: Mutex::default(),
+        })
     }
 
     /// Asks the keyring for the share of this vault. Its memory of wrong passphrases counts where it is the later one.
@@ -83,6 +134,18 @@ impl Gate {
 
     pub(crate) fn attempts(&self) -> MutexGuard<'_, Attempts> {
         lock(&self.attempts)
+    }
+
+    pub(crate) fn moves(&self) -> MutexGuard<'_, Moves> {
+        lock(&self.moves)
+    }
+
+    pub(crate) fn pending(&self) -> MutexGuard<'_, Option<Next>> {
+        lock(&self.pending)
+    }
+
+    pub(crate) fn set_pending(&self, next: Option<Next>) {
+        *lock(&self.pending) = next;
     }
 
     /// One change at a time.

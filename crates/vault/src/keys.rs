@@ -29,6 +29,7 @@ pub(crate) struct Keys {
     pub(crate) header: Header,
     pub(crate) pass: Option<Locked>,
     pub(crate) keyring: Option<Locked>,
+    pub(crate) tpm: Option<Locked>,
     pub(crate) slot: Locked,
     pub(crate) mark: Mark,
     /// A wall clock that runs far ahead was confirmed; counts until the next mark, which then is that clock's.
@@ -48,6 +49,7 @@ impl Keys {
             header: opened.header,
             pass,
             keyring: None,
+            tpm: None,
             slot: Locked::of(&opened.slot.key),
             mark,
             is_confirmed: false,
@@ -86,6 +88,7 @@ impl Keys {
         self.forget_chats();
         self.pass = None;
         self.keyring = None;
+        self.tpm = None;
         self.slot = Locked::zeroed(32);
         self.k_db = Locked::zeroed(32);
         self.k_db_next = None;

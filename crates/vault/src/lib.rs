@@ -40,6 +40,7 @@ mod state;
 mod tag;
 mod tier;
 mod time;
+mod tpm;
 mod tree;
 mod vault;
 mod wipe;

@@ -5,6 +5,7 @@ use ring::digest::{SHA256, digest};
 use crate::Error;
 use crate::cipher::Key;
 use crate::state::{Header, PAGE, State, open_record};
+use crate::tpm::Tpm;
 
 const MAGIC: &[u8; 4] = b"MFSH";
 const PANIC_MAGIC: &[u8; 4] = b"MFPX";
@@ -44,18 +45,29 @@ impl Slot {
     }
 }
 
-/// The 4 KiB that say "destroyed on purpose", and whose keyring entry is still to be removed.
-pub(crate) fn panic_copy(keyring_id: Option<[u8; 16]>) -> Vec<u8> {
+/// What a vault keeps outside its files, for whoever finishes its destruction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Elsewhere {
+    /// The id by which the keyring knows it.
+    pub(crate) keyring_id: Option<[u8; 16]>,
+    pub(crate) tpm: Option<Tpm>,
+}
+
+/// The 4 KiB that say "destroyed on purpose", and what is still to be removed elsewhere.
+pub(crate) fn panic_copy(elsewhere: Elsewhere) -> Vec<u8> {
     let mut copy = PANIC_MAGIC.to_vec();
-    copy.extend(keyring_id.unwrap_or_default());
+    copy.extend(elsewhere.keyring_id.unwrap_or_default());
+    copy.extend(elsewhere.tpm.map_or(0, Tpm::index).to_be_bytes());
     copy.resize(PAGE, 0);
     copy
 }
 
-/// Whose keyring entry a panic left to be removed.
-pub(crate) fn panicked_id(copy: &[u8]) -> Option<[u8; 16]> {
-    let id: &[u8; 16] = copy.strip_prefix(PANIC_MAGIC)?.first_chunk()?;
-    (id != &[0; 16]).then_some(*id)
+/// What a panic left to be removed elsewhere.
+pub(crate) fn left_elsewhere(copy: &[u8]) -> Option<Elsewhere> {
+    let (id, rest) = copy.strip_prefix(PANIC_MAGIC)?.split_first_chunk::<16>()?;
+    let index = u32::from_be_bytes(*rest.first_chunk()?);
+    let keyring_id = (id != &[0; 16]).then_some(*id);
+    Some(Elsewhere { keyring_id, tpm: (index != 0).then(|| Tpm::at(index)) })
 }
 
 impl ShareCopy {

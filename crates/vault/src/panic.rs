@@ -9,9 +9,12 @@ pub(crate) fn panic_at(place: &Place) -> Result<(), Error> {
     if !place.profile.is_dir() || !place.share.is_dir() {
         return Ok(());
     }
-    let keyring_id = place.keyring_id();
-    Files::open(place)?.panic(keyring_id)?;
-    if let Some(keyring) = keyring_id.and_then(|id| Keyring::of(&id).ok()) {
+    let elsewhere = place.elsewhere();
+    Files::open(place)?.panic(elsewhere)?;
+    if let Some(tpm) = elsewhere.tpm {
+        let _ = tpm.undefine();
+    }
+    if let Some(keyring) = elsewhere.keyring_id.and_then(|id| Keyring::of(&id).ok()) {
         keyring.remove();
     }
     remove_rest(place);

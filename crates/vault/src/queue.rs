@@ -335,6 +335,7 @@ impl Machine {
     }
 
     fn last_wipe(&mut self) -> Result<(), Error> {
+        self.shared.gate.moves().hurry();
         self.rotate(None)?;
         while self.batch()? {}
         self.finish_wipe()?;

@@ -15,6 +15,7 @@ use crate::opening::{Found, Opened, ShareCopy, Slot};
 use crate::share::{Cost, Derived, Shares, bit};
 use crate::state::{Header, State, seal_record};
 use crate::time::Mark;
+use crate::tpm::Tpm;
 use crate::tree::Frontier;
 use crate::writer::Writer;
 use crate::{Error, Passphrase, Place, panic, schema, wipe};
@@ -133,7 +134,8 @@ pub(crate) fn open(
     let entry = keyring_entry(&gate, [&even, &odd]);
     let keyring_mark = entry.as_ref().and_then(|entry| entry.as_ref().ok()).map(|entry| entry.mark);
     let found = Found { copy_a, copy_b, states: [&even, &odd], keyring_mark };
-    let mut supply = Supply { pass, gate: &gate, reading: clock.read(), entry, derived: None, is_duress: false };
+    let mut supply =
+        Supply { pass, gate: &gate, reading: clock.read(), entry, tpm: None, derived: None, is_duress: false };
     let opened = found.open(|header, slot| supply.root(header, slot));
     if supply.is_duress {
         return begin_again(place, supply.derived, clock, lock_file);
@@ -150,8 +152,12 @@ pub(crate) fn open(
     let asks = |bit: u8| opened.header.shares & bit != 0;
     let pass = supply.derived.filter(|_| asks(bit::PASS)).map(|derived| Locked::of(&derived.share));
     let keyring = supply.entry.and_then(Result::ok).filter(|_| asks(bit::KEYRING)).map(|entry| Locked::of(&entry.key));
+    let tpm = supply.tpm.and_then(Result::ok).filter(|_| asks(bit::TPM)).map(|share| Locked::of(&share));
     let mut keys = Keys::new(opened, pass);
     keys.keyring = keyring;
+    keys.tpm = tpm;
+    // What died before the program ended may not have reached the TPM.
+    gate.moves().owe();
     let mut conn = connect(place, &mut keys)?;
     schema::migrate(&mut conn)?;
     Ok((Shared::new(place.database(), clock, keys, files, lock_file, gate), conn))
@@ -222,6 +228,8 @@ struct Supply<'a> {
     reading: Reading,
     /// What the keyring said, if it was asked.
     entry: Option<Result<Entry, Error>>,
+    /// What the TPM said, if it was asked.
+    tpm: Option<Result<Key, Error>>,
     /// Deriving costs half a second, and both states mostly ask for the same.
     derived: Option<Derived>,
     /// The passphrase is the one that means "destroy everything".
@@ -230,16 +238,23 @@ struct Supply<'a> {
 
 impl Supply<'_> {
     fn root(&mut self, header: &Header, slot: &Key) -> Result<Key, Error> {
-        if header.shares & !(bit::PASS | bit::KEYRING | bit::SLOT) != 0 {
+        if header.shares & bit::REMOTE != 0 {
             return Err(Error::ShareUnavailable);
         }
+        let tpm = if header.shares & bit::TPM == 0 { None } else { Some(self.tpm_share(header)?) };
         let entry = match &self.entry {
             Some(entry) if header.shares & bit::KEYRING != 0 => Some(entry.clone()?),
             _ => None,
         };
         let pass = if header.shares & bit::PASS == 0 { None } else { Some(self.pass_share(header, entry.as_ref())?) };
         let keyring = entry.as_ref().map(|entry| &entry.key);
-        Ok(Shares { pass: pass.as_ref(), keyring, slot: Some(slot), ..Shares::default() }.root(&header.store_id))
+        let shares = Shares { pass: pass.as_ref(), keyring, tpm: tpm.as_ref(), slot: Some(slot), remote: None };
+        Ok(shares.root(&header.store_id))
+    }
+
+    fn tpm_share(&mut self, header: &Header) -> Result<Key, Error> {
+        let ask = || Tpm::of(header.tpm_counter).read().map_err(Error::from);
+        self.tpm.get_or_insert_with(ask).clone()
     }
 
     fn pass_share(&mut self, header: &Header, entry: Option<&Entry>) -> Result<Key, Error> {

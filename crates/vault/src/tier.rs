@@ -8,6 +8,8 @@ use std::path::Path;
 /// How well destroying the share destroys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tier {
+    /// A share of the key lies in the machine's TPM, where overwriting is certain.
+    Hardware,
     /// Overwriting in place reaches the old bytes, as far as the file system decides.
     FileSystem,
     /// The folder lies in memory and is lost with the next restart.
@@ -24,6 +26,9 @@ impl Tier {
     /// What is true of it, in words for the person who uses it.
     pub fn words(self) -> &'static str {
         match self {
+            Self::Hardware => {
+                "Hardware: within a minute the TPM forgets the old keys, and no copy of the whole disk brings them back."
+            }
             Self::FileSystem => "File system: keys are overwritten in place when they are destroyed.",
             Self::SessionOnly => {
                 "Session only: the key folder lies in memory. After a restart nothing here can be opened again."

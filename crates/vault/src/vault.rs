@@ -8,9 +8,11 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::clock::Clock;
 use crate::keys::Shared;
+use crate::opening::Elsewhere;
 use crate::queue::{Finish, Job, Queue, Task, Urgency};
 use crate::sql::Wiped;
 use crate::time::UnixMs;
+use crate::tpm::Tpm;
 use crate::{Error, Passphrase, Place, Reader, Tier, Writer, panic, sql, start};
 
 /// The mark of time is sealed at least this often.
@@ -227,7 +229,8 @@ impl Vault {
             Ok::<_, Error>((due, sql::next_condemned(reader.conn, swept.condemned)?))
         })?;
         let mark = self.shared().keys().mark.at.plus_ms(MARK_MS);
-        let next = [due.map(crate::time::Second::begins), condemned.map(UnixMs)].into_iter().flatten().min();
+        let tpm = self.shared().tpm_due_in_ms().map(|ms| self.now().plus_ms(i64::try_from(ms).unwrap_or(i64::MAX)));
+        let next = [due.map(crate::time::Second::begins), condemned.map(UnixMs), tpm].into_iter().flatten().min();
         Ok(Some(next.map_or(mark, |next| next.min(mark))))
     }
 
@@ -253,11 +256,19 @@ impl Vault {
     pub fn panic(&self) -> Result<(), Error> {
         let shared = self.shared();
         let keyring = shared.gate.keyring();
-        let destroyed = shared.files().panic(keyring.as_ref().map(|_| shared.store_id));
+        let tpm = {
+            let keys = shared.keys();
+            keys.tpm.as_ref().map(|_| Tpm::of(keys.header.tpm_counter))
+        };
+        let elsewhere = Elsewhere { keyring_id: keyring.as_ref().map(|_| shared.store_id), tpm };
+        let destroyed = shared.files().panic(elsewhere);
         shared.keys_mut().forget_all();
         shared.shut();
         self.handle.queue.stop();
         destroyed?;
+        if let Some(tpm) = tpm {
+            let _ = tpm.undefine();
+        }
         if let Some(keyring) = keyring {
             keyring.remove();
         }
@@ -284,7 +295,7 @@ impl Vault {
 
     /// What the disk under the keys can promise, as far as it was probed.
     pub fn tier(&self) -> Tier {
-        Tier::probe(&self.handle.place.share_file())
+        if self.has_tpm() { Tier::Hardware } else { Tier::probe(&self.handle.place.share_file()) }
     }
 
     /// Lets wipes stand still behind a step, or go on to their end again: for whoever looks at the files in between.

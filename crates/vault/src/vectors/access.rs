@@ -7,8 +7,9 @@ use crate::UnixMs;
 use crate::attempts::Tally;
 use crate::clock::Reading;
 use crate::keyring::Entry;
-use crate::opening::{ShareCopy, panic_copy, panicked_id};
+use crate::opening::{Elsewhere, ShareCopy, left_elsewhere, panic_copy};
 use crate::state::PAGE;
+use crate::tpm::Tpm;
 
 fn page(value: &Value) -> Vec<u8> {
     let mut bytes = hex(value);
@@ -57,9 +58,12 @@ fn the_entry_in_the_keyring_is_as_given() {
 fn a_panic_names_the_entry_that_is_still_to_go() {
     let v = &part("access")["panic_with_keyring"];
     let id: [u8; 16] = array(&v["store_id"]);
-    let copy = panic_copy(Some(id));
+    let elsewhere = Elsewhere { keyring_id: Some(id), tpm: None };
+    let copy = panic_copy(elsewhere);
     assert_eq!(copy, page(&v["first_20"]));
     assert_eq!(ShareCopy::decode(&copy), ShareCopy::Panic);
-    assert_eq!(panicked_id(&copy), Some(id));
-    assert_eq!(panicked_id(&panic_copy(None)), None);
+    let with_tpm = Elsewhere { tpm: Some(Tpm::at(0x0180_0001)), ..elsewhere };
+    for elsewhere in [elsewhere, with_tpm, Elsewhere::default()] {
+        assert_eq!(left_elsewhere(&panic_copy(elsewhere)), Some(elsewhere));
+    }
 }

@@ -6,7 +6,7 @@ use super::{alg, array, hex, key, number, part, rows, sha256, tag};
 use crate::Error;
 use crate::cipher::Key;
 use crate::locked::Locked;
-use crate::opening::{Found, ShareCopy, Slot, panic_copy};
+use crate::opening::{Elsewhere, Found, ShareCopy, Slot, panic_copy};
 use crate::share::{Cost, Shares};
 use crate::state::{BadState, Header, PAGE, State, open_record, seal_record};
 use crate::time::{Mark, UnixMs};
@@ -135,7 +135,7 @@ fn copies_of_the_share_file_are_read_and_written_as_given() {
             Value::Null => assert_eq!(decoded, ShareCopy::Broken, "{}", v["name"]),
             Value::String(_) => {
                 assert_eq!(decoded, ShareCopy::Panic);
-                assert_eq!(panic_copy(None), bytes);
+                assert_eq!(panic_copy(Elsewhere::default()), bytes);
             }
             whole => {
                 let slot = Slot { e: number(&whole["e"]), key: key(&whole["slot"]) };

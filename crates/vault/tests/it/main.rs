@@ -11,4 +11,5 @@ mod opening;
 mod sabotage;
 mod tier;
 mod time;
+mod tpm;
 mod writer;

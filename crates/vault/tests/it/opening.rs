@@ -93,7 +93,7 @@ fn a_share_that_this_build_cannot_supply_is_named_as_the_reason() {
         let path = home.place.profile.join(name);
         let mut state = std::fs::read(&path).unwrap();
         if state.starts_with(b"MFST") {
-            state[6] |= 4;
+            state[6] |= 16;
         }
         std::fs::write(path, state).unwrap();
     }
