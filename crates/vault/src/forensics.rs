@@ -5,6 +5,7 @@
 use zeroize::Zeroizing;
 
 use crate::cipher::Key;
+use crate::keyring::Entry;
 use crate::opening::ShareCopy;
 use crate::seal::{Identity, Leaf};
 use crate::share::{Shares, bit};
@@ -34,8 +35,23 @@ pub struct Dump {
     state: State,
 }
 
+/// What an attacker has besides files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// The passphrase.
+    pub pass: Option<&'a Passphrase>,
+    /// The entry in the keyring, as it stands there.
+    pub keyring: Option<&'a str>,
+}
+
 /// Tries every state file under every share found, whatever epoch either claims.
 pub fn attack(states: &[&[u8]], shares: &[&[u8]], pass: Option<&Passphrase>) -> Vec<Dump> {
+    attack_knowing(states, shares, Known { pass, keyring: None })
+}
+
+/// [`attack`] by somebody who knows more.
+pub fn attack_knowing(states: &[&[u8]], shares: &[&[u8]], known: Known<'_>) -> Vec<Dump> {
+    let entry = known.keyring.and_then(Entry::decode);
     let slots: Vec<Key> = shares
         .iter()
         .flat_map(|share| share.chunks(PAGE))
@@ -47,12 +63,13 @@ pub fn attack(states: &[&[u8]], shares: &[&[u8]], pass: Option<&Passphrase>) -> 
     let mut dumps = Vec::new();
     for file in states {
         let Ok(header) = Header::decode(file) else { continue };
-        let pass = match pass {
+        let pass = match known.pass {
             Some(pass) if header.shares & bit::PASS != 0 => pass.share(&header.salt, header.cost).ok(),
             _ => None,
         };
+        let keyring = entry.as_ref().filter(|_| header.shares & bit::KEYRING != 0).map(|entry| &entry.key);
         for slot in &slots {
-            let shares = Shares { pass: pass.as_ref(), slot: Some(slot), ..Shares::default() };
+            let shares = Shares { pass: pass.as_ref(), keyring, slot: Some(slot), ..Shares::default() };
             if let Ok(state) = open_record(file, &header, &shares.root(&header.store_id)) {
                 dumps.push(Dump { header: header.clone(), state });
             }

@@ -30,7 +30,6 @@ const ALREADY_DEFINED: u32 = 0x014C;
 const AGAIN: [u32; 4] = [0x0908, 0x090A, 0x0920, 0x0922];
 const PATIENCE: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
-const LIMIT: Duration = Duration::from_secs(5);
 const MAX_RESPONSE: u32 = 4096;
 
 /// The place of one vault's share.
@@ -182,6 +181,7 @@ impl<T: Read + Write> Link for T {}
 fn connect(path: &Path) -> Option<Box<dyn Link>> {
     use std::os::unix::fs::FileTypeExt;
     use std::os::unix::net::UnixStream;
+    const LIMIT: Duration = Duration::from_secs(5);
     if std::fs::metadata(path).ok()?.file_type().is_socket() {
         let stream = UnixStream::connect(path).ok()?;
         stream.set_read_timeout(Some(LIMIT)).ok()?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use mayfly_vault::forensics::{Dump, FoundRow, attack};
+use mayfly_vault::forensics::{Dump, FoundRow, Known, attack_knowing};
 use mayfly_vault::{ChatId, ItemId, Life, NewItem, Passphrase, Urgency, Vault};
 
 use crate::home::{Home, KIND, Row, body, create_chat, random_id, rows, wipe, write};
@@ -126,11 +126,25 @@ pub struct Loot {
 
 impl Loot {
     fn gather(profiles: &[PathBuf], shares: &[PathBuf], database_key: &[u8; 32]) -> Self {
-        Self::knowing(profiles, shares, database_key, &[])
+        Self::gather_by(profiles, shares, database_key, &[Known::default()])
     }
 
     /// The same, by somebody who knows passphrases, too.
     pub fn knowing(profiles: &[PathBuf], shares: &[PathBuf], database_key: &[u8; 32], words: &[&Passphrase]) -> Self {
+        let knowledge: Vec<Known<'_>> = std::iter::once(None)
+            .chain(words.iter().map(|word| Some(*word)))
+            .map(|pass| Known { pass, keyring: None })
+            .collect();
+        Self::gather_by(profiles, shares, database_key, &knowledge)
+    }
+
+    /// The same, by several who know different things.
+    pub fn gather_by(
+        profiles: &[PathBuf],
+        shares: &[PathBuf],
+        database_key: &[u8; 32],
+        knowledge: &[Known<'_>],
+    ) -> Self {
         let read = |path: &Path| std::fs::read(path).unwrap();
         // The same file in two copies is tried once.
         let states: BTreeSet<Vec<u8>> =
@@ -138,8 +152,7 @@ impl Loot {
         let shares: BTreeSet<Vec<u8>> = shares.iter().map(|folder| read(&folder.join("share"))).collect();
         let states: Vec<&[u8]> = states.iter().map(Vec::as_slice).collect();
         let shares: Vec<&[u8]> = shares.iter().map(Vec::as_slice).collect();
-        let words = std::iter::once(None).chain(words.iter().map(|word| Some(*word)));
-        let dumps = words.flat_map(|word| attack(&states, &shares, word)).collect();
+        let dumps = knowledge.iter().flat_map(|known| attack_knowing(&states, &shares, *known)).collect();
         let mut rows: Vec<Row> = profiles.iter().flat_map(|profile| rows(profile, database_key)).collect();
         let mut seen = BTreeSet::new();
         rows.retain(|row| seen.insert((row.wrap.clone(), row.body.clone())));

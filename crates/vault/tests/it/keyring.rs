@@ -4,10 +4,14 @@ use std::num::NonZeroU32;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use std::path::PathBuf;
+
+use mayfly_vault::forensics::Known;
 use mayfly_vault::{Error, Life, Vault};
 
 use crate::access::pass;
-use crate::home::{Home, block_on, body, insert, wipe};
+use crate::adversary::Loot;
+use crate::home::{Home, START, block_on, body, insert, wipe};
 
 const STAGE: &str = "MAYFLY_KEYRING_SCENE";
 
@@ -49,6 +53,7 @@ scenes! {
     a_keyring_that_hangs_stops_no_wipe => hangs,
     the_keyring_remembers_wrong_passphrases_though_the_share_folder_is_copied_back => tries,
     a_panic_takes_the_entry_along => panics,
+    who_knows_the_entry_opens_nothing_dead_in_a_copy_from_before => known_entry,
     the_key_in_the_keyring_is_one_that_the_root_is_made_of => needed
 }
 
@@ -244,6 +249,37 @@ fn panics() {
     }
     assert_eq!(home.try_open(None).unwrap_err(), Error::Panicked);
     assert!(matches!(entry.get_password(), Err(keyring::Error::NoEntry)));
+}
+
+#[test]
+#[ignore = "a scene: run by a test of its own"]
+fn known_entry() {
+    if !is_on_stage() {
+        return;
+    }
+    let home = Home::new();
+    let vault = home.create();
+    let dead = insert(&vault, None, Life::Until(START.plus_ms(5_000)), b"dead").unwrap();
+    insert(&vault, None, Life::Record, b"alive").unwrap();
+    let profile = &home.place.profile;
+    let mut profiles = vec![home.copy(profile, "without")];
+    vault.add_keyring().unwrap();
+    let kept = entry(&home).get_password().unwrap();
+    profiles.push(home.copy(profile, "with"));
+    let old_share = home.copy(&home.place.share, "old share");
+    home.clock.advance(6_000);
+    wipe(&vault);
+    assert_eq!(body(&vault, dead), None);
+    vault.remove_keyring().unwrap();
+    wipe(&vault);
+    profiles.push(home.copy(profile, "without again"));
+    let shares = [home.copy(&home.place.share, "share after")];
+    let key = vault.raw_key().unwrap().key;
+    let known = [Known::default(), Known { keyring: Some(&kept), pass: None }];
+    let found = |shares: &[PathBuf]| Loot::gather_by(&profiles, shares, &key, &known).everything();
+    assert!(found(&shares).contains(b"alive".as_slice()) && !found(&shares).contains(b"dead".as_slice()));
+    // The attack sees: with the share file of that time it gets what lived then.
+    assert!(found(&[old_share]).contains(b"dead".as_slice()));
 }
 
 #[test]

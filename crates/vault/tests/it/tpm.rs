@@ -1,7 +1,11 @@
 //! The share in the TPM, against a software TPM: swtpm, one for each scene.
 
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mayfly_vault::{Error, Life, Tier, Vault};
@@ -78,6 +82,7 @@ scenes! {
     the_tpm_is_written_when_something_died_and_at_most_once_a_minute => seldom,
     without_its_tpm_a_vault_stays_closed_and_a_wipe_goes_on => away,
     a_crash_around_the_move_leaves_exactly_one_epoch_that_opens => crash,
+    a_tpm_that_falls_silent_in_the_middle_locks_nobody_out => silent,
     a_panic_and_an_erasure_give_the_place_in_the_tpm_up => panics
 }
 
@@ -251,6 +256,108 @@ fn crash() {
         drop(vault);
         drop(home.open());
         drop(chip);
+    }
+}
+
+/// What the line to the chip does to an order to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Whole,
+    /// It is carried out, and the answer is lost.
+    AnswerLost,
+    /// It never arrives.
+    OrderLost,
+}
+
+/// A line between vault and chip that can break.
+struct Wire {
+    line: Arc<Mutex<Line>>,
+    /// Whether it stays broken for whatever comes after such an order.
+    is_dead: Arc<AtomicBool>,
+}
+
+impl Wire {
+    fn between(vault: &Path, chip: &Path) -> Self {
+        let listener = UnixListener::bind(vault).unwrap();
+        let wire = Self { line: Arc::new(Mutex::new(Line::Whole)), is_dead: Arc::default() };
+        let (line, is_dead, chip) = (Arc::clone(&wire.line), Arc::clone(&wire.is_dead), chip.to_owned());
+        std::thread::spawn(move || {
+            for vault in listener.incoming() {
+                let mut vault = vault.unwrap();
+                let order = message(&mut vault);
+                let line = *line.lock().unwrap();
+                let is_write = order[6..10] == 0x0137_u32.to_be_bytes();
+                if line != Line::Whole
+                    && (line == Line::OrderLost && is_write || is_dead.load(Ordering::SeqCst) && !is_write)
+                {
+                    continue;
+                }
+                let mut chip = UnixStream::connect(&chip).unwrap();
+                chip.write_all(&order).unwrap();
+                let answer = message(&mut chip);
+                if line == Line::Whole || !is_write {
+                    vault.write_all(&answer).unwrap();
+                }
+            }
+        });
+        wire
+    }
+
+    fn set(&self, line: Line, is_dead: bool) {
+        *self.line.lock().unwrap() = line;
+        self.is_dead.store(is_dead, Ordering::SeqCst);
+    }
+}
+
+/// A whole command or response, by the length in its header.
+fn message(stream: &mut UnixStream) -> Vec<u8> {
+    let mut message = vec![0; 10];
+    stream.read_exact(&mut message).unwrap();
+    let length = u32::from_be_bytes(message[2..6].try_into().unwrap());
+    message.resize(length.try_into().unwrap(), 0);
+    stream.read_exact(&mut message[10..]).unwrap();
+    message
+}
+
+#[test]
+#[ignore = "a scene: run by a test of its own"]
+fn silent() {
+    if std::env::var_os(STAGE).is_none() {
+        return;
+    }
+    let socket = std::path::PathBuf::from(std::env::var_os(SOCKET).unwrap());
+    let behind = socket.with_extension("behind");
+    let _chip = Chip::switch_on(&behind);
+    let wire = Wire::between(&socket, &behind);
+    for line in [Line::AnswerLost, Line::OrderLost] {
+        for is_dead in [false, true] {
+            for is_killed in [false, true] {
+                let (home, vault) = create();
+                let alive = insert(&vault, None, Life::Record, b"alive").unwrap();
+                let dead = insert(&vault, None, Life::Until(START.plus_ms(1_000)), b"dead").unwrap();
+                home.clock.advance(2_000);
+                wire.set(line, is_dead);
+                let wiped = block_on(vault.wipe());
+                assert_eq!(wiped.is_ok(), !is_dead, "{line:?} {is_dead}: {wiped:?}");
+                if is_killed {
+                    // As a kill would leave it: nothing more is written.
+                    let image = copies(&home);
+                    wire.set(Line::Whole, false);
+                    drop(vault);
+                    put_back(&image[0], &home.place.profile);
+                    put_back(&image[1], &home.place.share);
+                } else {
+                    wire.set(Line::Whole, false);
+                    block_on(vault.wipe()).unwrap();
+                    assert_eq!(item(&vault, dead), None);
+                    insert(&vault, None, Life::Record, b"and on").unwrap();
+                    block_on(vault.close()).unwrap();
+                }
+                let vault = home.open();
+                assert_eq!(body(&vault, alive).unwrap(), b"alive", "{line:?} {is_dead} {is_killed}");
+                assert_eq!(item(&vault, dead), None);
+            }
+        }
     }
 }
 
