@@ -14,9 +14,9 @@ use crate::time::cut;
 use crate::{Error, sql};
 
 /// Rows that one transaction of the clean-up removes at most, so that whoever writes waits only for a moment.
-const BATCH: u32 = 200;
+const BATCH: u32 = 100;
 /// The same for free pages: each is filled with the last one of the file, which is then cut off.
-const PAGES: u32 = 100;
+const PAGES: u32 = 50;
 
 /// W3, and the room that it made: removes a batch of what the last W0 made unreadable, or gives free pages back. Gives the
 /// rows that had expired, and whether there may be more to do.
