@@ -1,33 +1,78 @@
-//! All bars. A figure whose ratio is above its bar fails the run; loosening one needs a line in the changelog.
+//! All bars. A figure above its bar fails the run; loosening one needs a line in the changelog.
 
-/// The largest ratio that a figure may have to its peer.
+/// The most that a figure may be.
 #[derive(Debug)]
 pub struct Bar {
     /// The figure's name.
     pub figure: &'static str,
-    /// The ratio.
-    pub most: f64,
+    /// As a ratio to its peer, which was measured on the same machine in the same moment.
+    pub ratio: Option<f64>,
+    /// In the figure's own unit: where a person, not a machine, is the measure. Where both stand, one is enough.
+    pub value: Option<f64>,
+}
+
+impl Bar {
+    const fn ratio(figure: &'static str, most: f64) -> Self {
+        Self { figure, ratio: Some(most), value: None }
+    }
+
+    const fn value(figure: &'static str, most: f64) -> Self {
+        Self { figure, ratio: None, value: Some(most) }
+    }
+
+    const fn either(figure: &'static str, value: f64, ratio: f64) -> Self {
+        Self { figure, ratio: Some(ratio), value: Some(value) }
+    }
+
+    /// Whether a figure is below it.
+    pub fn holds(&self, value: f64, ratio: f64) -> bool {
+        self.ratio.is_some_and(|most| ratio <= most) || self.value.is_some_and(|most| value <= most)
+    }
+
+    /// The bar in words.
+    pub fn words(&self, unit: &str) -> String {
+        let (ratio, value) =
+            (self.ratio.map(|most| format!("{most} x")), self.value.map(|most| format!("{most} {unit}")));
+        [value, ratio].into_iter().flatten().collect::<Vec<_>>().join(" or ")
+    }
 }
 
 /// The bars, each with what it stands for.
-pub const BARS: [Bar; 7] = [
-    // A wipe is three writes that have to reach the disk, and little else: on a disk that takes 3 ms for one, 1.1 to 1.5
-    // times those three. Where a cache takes them in 0.2 ms, two queries and the waking of a thread weigh more than the
-    // disk. The aim is 2…
-    Bar { figure: "wipe_1_p50", most: 10.0 },
+pub const BARS: &[Bar] = &[
+    // A wipe is three writes that have to reach the disk, and little else…
+    Bar::ratio("wipe_1_p99", 2.0),
     // …however much dies…
-    Bar { figure: "wipe_1000_p50", most: 10.0 },
-    // …a hundred thousand things included.
-    Bar { figure: "wipe_100000_p50", most: 10.0 },
-    // A key of its own for every item, wrapped under a leaf and found by it again, costs three times what the database
-    // takes by itself: a twentieth of a millisecond. The aim is 2.5.
-    Bar { figure: "insert_cpu_p50", most: 4.0 },
-    // A screen full of messages derives fifty leaves and opens fifty wraps and bodies; it stays below a millisecond, which
-    // no eye sees, where the database alone takes a thirtieth of one.
-    Bar { figure: "newest_page_p50", most: 20.0 },
+    Bar::ratio("wipe_1000_p99", 2.0),
+    // …a hundred thousand things…
+    Bar::ratio("wipe_100000_p99", 2.0),
+    // …or a million.
+    Bar::ratio("wipe_1000000_p99", 2.0),
+    // On no disk that a person has should it take longer than a blink.
+    Bar::value("wipe_1_p50", 50.0),
+    Bar::value("wipe_1000_p50", 50.0),
+    Bar::value("wipe_100000_p50", 50.0),
+    Bar::value("wipe_1000000_p50", 50.0),
+    // The keys of a million things go in the time of one thing's.
+    Bar::ratio("wipe_1000000_beside_1_p50", 1.5),
+    // Whoever writes while a hundred thousand rows are cleared away behind it waits a moment, or not much longer than ever.
+    Bar::either("writers_in_a_wipe_p99", 20.0, 5.0),
+    // Whoever reads does not notice.
+    Bar::value("readers_in_a_wipe_p99", 2.0),
+    // A key of its own for every item, wrapped under a leaf: that is the price of dying at once.
+    Bar::ratio("insert_cpu_p50", 2.5),
+    // A screen full of messages derives fifty leaves and opens fifty wraps and bodies, in less than any eye sees.
+    Bar::value("newest_page_p50", 1.0),
     // Opening a big vault is opening its database and one wipe, not a walk through its items.
-    Bar { figure: "unlock_to_first_page_p50", most: 3.0 },
+    Bar::value("unlock_to_first_page_p50", 100.0),
+    // Nothing that died is readable: from the files as they are…
+    Bar::value("dead_in_the_files", 0.0),
+    // …with all keys that are left, today's and those of any share…
+    Bar::value("dead_with_every_key", 0.0),
+    // …with an older image of everything but the share file…
+    Bar::value("dead_in_an_older_image", 0.0),
+    // …while the same search finds everything as long as it lives.
+    Bar::value("unfound_before_death", 0.0),
     // Between Send and the other's screen stand two signatures, a group's ratchet on both sides and two commits, beside the
     // bare event: on a disk that syncs at once they are most of it, on a slow one the disk is.
-    Bar { figure: "send_to_shown_p50", most: 10.0 },
+    Bar::ratio("send_to_shown_p50", 10.0),
 ];

@@ -2,27 +2,31 @@
 
 use serde_json::json;
 
-use crate::{bars, stopwatch::Samples};
+use crate::{
+    bars::{BARS, Bar},
+    stopwatch::Samples,
+};
 
 /// The heads of the columns of [`Figure::row`].
-pub const HEAD: &str = "figure                          value  unit  against                                           value    ratio  bar    holds";
+pub const HEAD: &str = "figure                            value  unit   against                                               value    ratio  bar            holds  signal";
 
 /// A figure beside what it is measured against.
 #[derive(Debug)]
 pub struct Figure {
     name: &'static str,
-    value_ms: f64,
+    value: f64,
+    unit: &'static str,
     peer: &'static str,
-    peer_ms: f64,
+    peer_value: f64,
     ratio: f64,
+    signal: Option<f64>,
 }
 
 impl Figure {
-    /// The `share` quantile (0.5 is the median) of a series and of its peer's. The ratio is that of the two medians where
-    /// the series were measured for themselves.
+    /// The `share` quantile (0.5 is the median) of a series of milliseconds and of its peer's. The ratio is that of the
+    /// two quantiles.
     pub fn of(name: &'static str, values: &Samples, peer: &'static str, peers: &Samples, share: f64) -> Self {
-        let (value_ms, peer_ms) = (values.quantile(share), peers.quantile(share));
-        Self { name, value_ms, peer, peer_ms, ratio: value_ms / peer_ms }
+        Self::single(name, values.quantile(share), "ms", peer, peers.quantile(share))
     }
 
     /// The same for a series whose samples were each taken beside one of the peer's: the quantile of their ratios, in
@@ -31,31 +35,47 @@ impl Figure {
         Self { ratio: values.ratios(peers).quantile(share), ..Self::of(name, values, peer, peers, share) }
     }
 
-    fn bar(&self) -> Option<f64> {
-        bars::BARS.iter().find(|bar| bar.figure == self.name).map(|bar| bar.most)
+    /// One value beside another, in whatever unit.
+    pub fn single(name: &'static str, value: f64, unit: &'static str, peer: &'static str, peer_value: f64) -> Self {
+        Self { name, value, unit, peer, peer_value, ratio: value / peer_value, signal: None }
+    }
+
+    /// Puts beside it what the same took, or left, through the package that Signal's desktop app keeps its messages with.
+    #[must_use]
+    pub fn beside_signal(self, signal: Option<f64>) -> Self {
+        Self { signal, ..self }
+    }
+
+    fn bar(&self) -> Option<&'static Bar> {
+        BARS.iter().find(|bar| bar.figure == self.name)
     }
 
     /// Whether the bar holds; a figure without one is only told.
     pub fn holds(&self) -> bool {
-        self.bar().is_none_or(|most| self.ratio <= most)
+        self.bar().is_none_or(|bar| bar.holds(self.value, self.ratio))
     }
 
     /// One line for people.
     pub fn row(&self) -> String {
-        let Self { name, value_ms, peer, peer_ms, ratio } = self;
+        let Self { name, value, unit, peer, peer_value, ratio, signal } = self;
         let (bar, holds) = match self.bar() {
-            Some(most) => (format!("{most}"), if self.holds() { "yes" } else { "NO" }),
+            Some(bar) => (bar.words(unit), if self.holds() { "yes" } else { "NO" }),
             None => ("-".to_owned(), "-"),
         };
-        format!("{name:<28} {value_ms:>8.3}  ms    {peer:<46} {peer_ms:>8.3} {ratio:>8.2}  {bar:<6} {holds}")
+        let signal = signal.map_or("-".to_owned(), |value| format!("{value:.3}"));
+        format!(
+            "{name:<30} {value:>8.3}  {unit:<5}  {peer:<50} {peer_value:>8.3} {ratio:>8.2}  {bar:<14} {holds:<5}  {signal}"
+        )
     }
 
     /// One object for programs.
     pub fn json(&self) -> String {
-        let Self { name, value_ms, peer, peer_ms, ratio } = self;
+        let Self { name, value, unit, peer, peer_value, ratio, signal } = self;
+        let bar = self.bar();
         json!({
-            "figure": name, "value": value_ms, "unit": "ms", "peer": peer, "peer_value": peer_ms, "ratio": ratio,
-            "bar": self.bar(), "holds": self.holds(),
+            "figure": name, "value": value, "unit": unit, "peer": peer, "peer_value": peer_value, "ratio": ratio,
+            "bar": bar.and_then(|bar| bar.ratio), "bar_value": bar.and_then(|bar| bar.value), "holds": self.holds(),
+            "signal": signal,
         })
         .to_string()
     }

@@ -8,6 +8,7 @@ mod bars;
 mod chat;
 mod figure;
 mod plain;
+mod signal;
 mod stopwatch;
 mod vault;
 

@@ -32,6 +32,39 @@ fn millis(span: Duration) -> f64 {
     span.as_secs_f64() * 1_000.0
 }
 
+/// An even beat, to put a load on something.
+#[derive(Debug)]
+pub struct Beat {
+    start: Instant,
+    every: Duration,
+    count: u32,
+}
+
+impl Beat {
+    /// Beats once in so many milliseconds from now on.
+    pub fn new(every_ms: u64) -> Self {
+        let Start(start) = Start::now();
+        Self { start, every: Duration::from_millis(every_ms), count: 0 }
+    }
+
+    /// Waits for the next beat and gives the moment to measure from. That is the beat's own moment where the load is late
+    /// for it by more than one beat: a stall counts for everybody who would have come meanwhile.
+    pub fn wait(&mut self) -> Start {
+        self.count += 1;
+        let (beat, Start(now)) = (self.start + self.every * self.count, Start::now());
+        if now > beat + self.every {
+            return Start(beat);
+        }
+        std::thread::sleep(beat.saturating_duration_since(now));
+        Start::now()
+    }
+}
+
+/// Lets so many milliseconds pass.
+pub fn rest(ms: u64) {
+    std::thread::sleep(Duration::from_millis(ms));
+}
+
 /// Milliseconds of processor time that this process has used, all threads together.
 pub fn cpu_ms() -> f64 {
     let used = clock_gettime(ClockId::ProcessCPUTime);
@@ -66,33 +99,45 @@ impl Samples {
     }
 }
 
-/// A file to measure what the disk takes for a write that has reached it: the limit of whatever must be durable.
+/// Two files to measure what the disk takes for writes that have reached it: the limit of whatever must be durable.
+///
+/// Two, because that is what a wipe writes to: a state, and both copies of the share in one file. A file system that
+/// syncs a file's times with it does so for each.
 #[derive(Debug)]
-pub struct Disk(File);
+pub struct Disk([File; 2]);
 
 impl Disk {
     const PAGE: [u8; 4_096] = [0x5a; 4_096];
 
-    /// Fills and syncs a file below `dir`, so that later writes only overwrite.
+    /// Fills and syncs files below `dir`, so that later writes only overwrite.
     ///
     /// # Errors
-    /// Fails when the file cannot be written.
+    /// Fails when they cannot be written.
     pub fn new(dir: &Path) -> io::Result<Self> {
-        let disk = Self(File::create(dir.join("limit"))?);
-        disk.write(4)?;
-        disk.0.sync_all()?;
+        let disk = Self([File::create(dir.join("limit.0"))?, File::create(dir.join("limit.1"))?]);
+        for file in &disk.0 {
+            file.write_all_at(&[Self::PAGE, Self::PAGE].concat(), 0)?;
+            file.sync_all()?;
+        }
         Ok(disk)
     }
 
-    /// Milliseconds for so many writes of 4 KiB in place, each synced before the next.
+    /// Milliseconds for so many writes of 4 KiB in place, each synced before the next: of three, one goes to the first file
+    /// and two to the other.
     ///
     /// # Errors
-    /// Fails when the file cannot be written.
+    /// Fails when the files cannot be written.
     pub fn write(&self, count: u64) -> io::Result<f64> {
+        let [state, share] = &self.0;
         let start = Start::now();
         for index in 0..count {
-            self.0.write_all_at(&Self::PAGE, index % 4 * 4_096)?;
-            self.0.sync_data()?;
+            let (file, page) = match index % 3 {
+                0 => (state, 0),
+                1 => (share, 1),
+                _ => (share, 0),
+            };
+            file.write_all_at(&Self::PAGE, page * 4_096)?;
+            file.sync_data()?;
         }
         Ok(start.ms())
     }
