@@ -120,11 +120,26 @@ impl Shell {
     /// # Errors
     /// Fails when the program is not built.
     pub fn command(&self, words: &[&str]) -> io::Result<Command> {
+        if self.passphrase.is_some() { self.command_with_input(words) } else { self.command_without_input(words) }
+    }
+
+    /// A verb that reads passphrases from its standard input, whether or not the profile has one.
+    ///
+    /// # Errors
+    /// Fails when the program is not built.
+    pub fn command_with_input(&self, words: &[&str]) -> io::Result<Command> {
+        let mut command = self.command_without_input(&[])?;
+        command.arg("--passphrase-stdin").args(words);
+        Ok(command)
+    }
+
+    /// A verb that reads nothing.
+    ///
+    /// # Errors
+    /// Fails when the program is not built.
+    pub fn command_without_input(&self, words: &[&str]) -> io::Result<Command> {
         let mut command = self.home.command(program("mayfly-cli")?);
         command.arg("--json").arg("--profile").arg(self.home.data_dir().join("mayfly"));
-        if self.passphrase.is_some() {
-            command.arg("--passphrase-stdin");
-        }
         command.args(words).envs(self.environment.iter().map(|(name, value)| (name, value)));
         Ok(command)
     }
@@ -186,7 +201,11 @@ impl Shell {
 }
 
 impl Answer {
-    fn of(ended: &Ended) -> io::Result<Self> {
+    /// What a verb answered that has ended.
+    ///
+    /// # Errors
+    /// Fails when it printed what is no JSON.
+    pub fn of(ended: &Ended) -> io::Result<Self> {
         let objects = ended.stdout.iter().map(|line| serde_json::from_str(line)).collect::<Result<_, _>>()?;
         let stderr = ended.stderr.iter().filter(|line| *line != ANNOUNCEMENT).cloned().collect();
         Ok(Self { status: ended.status, objects, stderr })

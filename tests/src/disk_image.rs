@@ -33,8 +33,9 @@ impl FileSystem {
 
     fn options(self) -> &'static str {
         match self {
-            Self::Ext4JournalsData => "loop,data=journal",
-            _ => "loop",
+            // Freed blocks are to stay as they are: a disk that is told of them might forget them.
+            Self::Ext4JournalsData => "loop,nodiscard,data=journal",
+            _ => "loop,nodiscard",
         }
     }
 }

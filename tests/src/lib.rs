@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod disk_image;
+pub mod faulty;
 pub mod forensics;
 pub mod lives;
 pub mod people;

@@ -32,7 +32,7 @@ async fn live(disk: &DiskImage, mix: Mix, size: usize, between: impl Fn(&Place))
     let mut lives = Lives::begin(&place, mix, GROUPS, size).unwrap();
     wipe(&lives.vault).await;
     let hoard = carve(&lives, disk);
-    assert!(hoard.opened() == lives.living(), "while all live, all opens from the raw disk");
+    assert!(hoard.opened().is_just(&lives.living()), "while all live, all opens from the raw disk");
     between(&place);
     let tier = lives.vault.tier();
     for _ in 0..GROUPS {
@@ -51,7 +51,7 @@ async fn a_raw_disk_gives_nothing_back(kind: FileSystem, size: usize) {
         let scanner = Scanner::new(&lives.canaries).unwrap();
         println!("{kind:?}, {mix:?}: {hoard:?}, {} rows of the dead on the raw disk", hoard.count_rows_of(&dead));
         assert_eq!(scanner.file(&disk.raw_file()).unwrap().hits.len(), 0, "nothing is in clear on the raw disk");
-        assert!(hoard.opened() == lives.living(), "{kind:?}, {mix:?}: the living open and nobody else");
+        assert!(hoard.opened().is_just(&lives.living()), "{kind:?}, {mix:?}: the living open and nobody else");
         assert!(tier.words().starts_with("File system"), "{kind:?} is said to be {tier:?}");
         lives.vault.close().await.unwrap();
         // Not before now: the disk is unmounted with it.
@@ -70,12 +70,12 @@ async fn a_deleted_copy_of_the_keys_is_found(kind: FileSystem) {
             std::fs::File::open(&copy).unwrap().sync_all().unwrap();
         }
         disk.raw().unwrap();
-        for n in 0..keys.len() {
-            std::fs::remove_file(disk.path().join(format!("copy {n}"))).unwrap();
-        }
+        // By another program: no source of this house removes files but through its one door.
+        let copies = (0..keys.len()).map(|n| disk.path().join(format!("copy {n}")));
+        assert!(Command::new("rm").args(copies).status().unwrap().success());
     };
     let (lives, _) = live(&disk, Mix::Append, SIZE, copied).await;
-    let opened = carve(&lives, &disk).opened();
+    let opened = carve(&lives, &disk).opened().items();
     let recovered = opened.intersection(&lives.dead()).count();
     println!("{kind:?}: {recovered} of {} dead recovered with a deleted copy of the keys", lives.dead().len());
     assert!(recovered > 0, "{kind:?}: the search does not see deleted files");
@@ -123,7 +123,7 @@ async fn the_dead_come_back(kind: FileSystem, why: &str, between: impl AsyncFn(&
         lives.pass_to_next_death();
         wipe(&lives.vault).await;
     }
-    let opened = carve(&lives, &disk).opened();
+    let opened = carve(&lives, &disk).opened().items();
     let recovered = opened.intersection(&lives.dead()).count();
     println!("{kind:?}, {why}: {recovered} of {} dead recovered, said to be {tier:?}", lives.dead().len());
     assert!(recovered > 0, "{kind:?}, {why}: better than known-limits.md says");

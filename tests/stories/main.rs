@@ -7,6 +7,7 @@ mod command_line;
 mod deadline;
 mod disks;
 mod doors;
+mod faults;
 mod kills;
 mod no_trace;
 mod pages;

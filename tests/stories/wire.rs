@@ -79,7 +79,7 @@ async fn all_is_read(pair: [(&Person, ChatId); 2]) {
     for (person, chat) in pair {
         use mayfly_core::view::MessageState::{Read, Seen};
         person.wait_for(chat, |all| all.iter().all(|message| matches!(message.state, Read | Seen))).await.unwrap();
-        assert!(person.engine.flush(std::time::Duration::from_secs(120)).await);
+        assert!(person.engine.flush(std::time::Duration::from_mins(2)).await);
     }
 }
 
@@ -105,7 +105,7 @@ async fn every_byte_of_the_relay_and_both_devices_after_the_wipe_read_nothing_th
     // Bela's device before anything was delivered: what it could read is what a relay can hold back (known-limits.md).
     bela.pause().await;
     send([(&anna, chat_a), (&bela, chat_b)], &canaries).await;
-    assert!(anna.engine.flush(std::time::Duration::from_secs(120)).await);
+    assert!(anna.engine.flush(std::time::Duration::from_mins(2)).await);
     let undelivered = Seized::take(&bela.place);
     bela.run();
     all_is_read([(&anna, chat_a), (&bela, chat_b)]).await;
@@ -149,8 +149,8 @@ async fn no_older_version_of_a_ratchet_opens_within_a_minute_of_its_replacement(
     let control = Loot::take(&bela.place, &bela.engine.raw_key().unwrap(), true).unwrap();
     let at_first: BTreeSet<Vec<u8>> = open_everything(&[&early, &control]).into_iter().collect();
     say("two", 2).await;
-    assert!(anna.engine.flush(std::time::Duration::from_secs(120)).await);
-    assert!(bela.engine.flush(std::time::Duration::from_secs(120)).await);
+    assert!(anna.engine.flush(std::time::Duration::from_mins(2)).await);
+    assert!(bela.engine.flush(std::time::Duration::from_mins(2)).await);
 
     // The bound that docs/vault.md names. Nobody asks for a wipe: the reaper does it.
     world.clock.advance(60_000);

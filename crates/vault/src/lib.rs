@@ -49,6 +49,8 @@ mod writer;
 #[cfg(test)]
 mod decoders;
 #[cfg(test)]
+mod schedules;
+#[cfg(test)]
 mod vectors;
 
 pub use clock::{Clock, MovableClock, Reading, SystemClock, Wait};

@@ -25,6 +25,8 @@ pub enum Sabotage {
     ReuseDek,
     /// A deadline is rounded down to the second.
     RoundDeadlineDown,
+    /// A wipe leaves out the second that has just begun.
+    CutLate,
 }
 
 #[cfg(feature = "sabotage")]

@@ -63,7 +63,8 @@ pub(crate) fn second_at(now: UnixMs) -> i64 {
 
 /// The first tag that is still alive in second `s_now`.
 pub(crate) fn cut(s_now: i64) -> Tag {
-    Tag(u64::try_from(s_now.saturating_add(1)).unwrap_or(0) * 256)
+    let first = s_now.saturating_add(i64::from(!is_on(Sabotage::CutLate)));
+    Tag(u64::try_from(first).unwrap_or(0) * 256)
 }
 
 /// The last moment that is sealed in the state, and where the boot clock stood then.

@@ -305,6 +305,12 @@ impl Vault {
         self.shared().stop_after.store(number, std::sync::atomic::Ordering::SeqCst);
     }
 
+    /// Whether the key of a leaf can still be derived.
+    #[cfg(test)]
+    pub(crate) fn has_key(&self, leaf: crate::seal::Leaf) -> bool {
+        self.shared().keys().leaf_key(leaf).is_some()
+    }
+
     /// The key that opens the database file itself.
     ///
     /// # Errors

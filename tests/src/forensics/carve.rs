@@ -71,6 +71,22 @@ pub struct Hoard {
     shares: BTreeSet<Vec<u8>>,
 }
 
+/// The items that open, each with the number of its versions that do.
+#[derive(Debug)]
+pub struct Opened(BTreeMap<ItemId, usize>);
+
+impl Opened {
+    /// The items.
+    pub fn items(&self) -> BTreeSet<ItemId> {
+        self.0.keys().copied().collect()
+    }
+
+    /// Whether exactly these open, and of each the present version alone.
+    pub fn is_just(&self, items: &BTreeSet<ItemId>) -> bool {
+        &self.items() == items && self.0.values().all(|versions| *versions == 1)
+    }
+}
+
 impl std::fmt::Debug for Hoard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { rows, states, shares } = self;
@@ -116,9 +132,9 @@ impl Hoard {
         (self.shares.len(), self.states.len())
     }
 
-    /// The items of which any wrap opens, under any state that any share opens. Whether the body was found whole does
-    /// not matter: whoever has its key needs but one more page.
-    pub fn opened(&self) -> BTreeSet<ItemId> {
+    /// The items of which any wrap opens, under any state that any share opens, and how many versions of each. Whether
+    /// the body was found whole does not matter: whoever has its key needs but one more page.
+    pub fn opened(&self) -> Opened {
         let dumps = self.dumps();
         let chats = self.chat_keys(&dumps);
         let opens = |row: &&Carved| {
@@ -127,13 +143,12 @@ impl Hoard {
             let found = row.found();
             keys.into_iter().any(|key| dumps.iter().any(|dump| dump.unwrap(&found, &key).is_some()))
         };
+        let mut versions: BTreeMap<ItemId, BTreeSet<&[u8]>> = BTreeMap::new();
         // The vault's own keys are no item of anybody's.
-        self.rows
-            .iter()
-            .filter(|row| row.kind >= FIRST_FREE_KIND)
-            .filter(opens)
-            .map(|row| ItemId::from_bytes(row.id))
-            .collect()
+        for row in self.rows.iter().filter(|row| row.kind >= FIRST_FREE_KIND).filter(opens) {
+            versions.entry(ItemId::from_bytes(row.id)).or_default().insert(&row.wrap);
+        }
+        Opened(versions.into_iter().map(|(item, wraps)| (item, wraps.len())).collect())
     }
 
     /// The states that open.

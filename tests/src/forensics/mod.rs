@@ -20,7 +20,7 @@ mod scan;
 mod sqlcipher;
 
 pub use canary::{Canaries, Canary};
-pub use carve::{Carved, Hoard};
+pub use carve::{Carved, Hoard, Opened};
 pub use loot::{Loot, open_everything};
 pub use scan::{Encoding, Hit, Place, Report, Scanner};
 pub use sqlcipher::{PAGE_BYTES, Page, PageCensus, PageCipher, PageKind, USABLE_BYTES, read_pages};
