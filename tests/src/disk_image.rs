@@ -79,6 +79,15 @@ impl DiskImage {
         self.dir.path().join("mounted")
     }
 
+    /// Mounts it again with another option, `ro` or `rw`.
+    ///
+    /// # Errors
+    /// Fails where a file of it is open for writing.
+    pub fn remount(&self, option: &str) -> io::Result<()> {
+        let options = format!("remount,{option}");
+        run("mount", [OsStr::new("-o"), OsStr::new(&options), self.path().as_os_str()]).map_err(io::Error::other)
+    }
+
     fn file(&self) -> PathBuf {
         self.dir.path().join("disk")
     }

@@ -69,6 +69,12 @@ impl World {
         Ok(Self { clock, relay_hand, relay_url: relay.url(), relay: Some(relay), dir })
     }
 
+    /// The whole second that runs on everybody's clock, counted as tags count.
+    pub fn clock_second(&self) -> u64 {
+        use mayfly_core::Clock as _;
+        u64::try_from((self.clock.read().wall.0 - mayfly_vault::T0.0) / 1_000).unwrap_or_default()
+    }
+
     /// Where the relay keeps its files.
     pub fn relay_dir(&self) -> std::path::PathBuf {
         self.dir.path().join("relay")

@@ -4,6 +4,7 @@
 mod backups;
 mod clock_back;
 mod command_line;
+mod damage;
 mod deadline;
 mod disks;
 mod doors;

@@ -196,6 +196,7 @@ fn words(message: &MessageView) -> String {
         MessageKind::TimerChanged => "(changed the timer)",
         MessageKind::TimerProposed => "(proposed another timer)",
         MessageKind::TimerDeclined => "(declined the proposed timer)",
+        MessageKind::Damaged => "(damaged, and cannot be read)",
     };
     let dies = message.expires_at.map(|at| format!("  dies {}", at.to_rfc3339())).unwrap_or_default();
     format!("{}  {who}  {text}{dies}", message.sent_at.format("%Y-%m-%d %H:%M:%S"))

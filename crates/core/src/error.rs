@@ -85,6 +85,9 @@ pub enum Error {
     /// The disk or the folder cannot be written.
     #[error("The profile's folder cannot be written. Check its permissions and the disk.")]
     ReadOnly,
+    /// Pages of the database, or all of it, do not open.
+    #[error("A part of the profile's files is damaged. What is left can be read; the rest cannot be brought back.")]
+    Damaged,
     /// The store failed in another way; the code names it.
     #[error("The store reported a fault ({0}). Nothing that was confirmed is lost.")]
     Store(&'static str),
@@ -122,6 +125,7 @@ impl Error {
             Self::Closed => "closed",
             Self::DiskFull => "disk_full",
             Self::ReadOnly => "read_only",
+            Self::Damaged => "store_damaged",
             Self::Store(_) => "store_failed",
             Self::Protocol(_) => "protocol_failed",
         }
@@ -177,6 +181,7 @@ impl From<mayfly_vault::Error> for Error {
             Vault::Disk(ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => Self::ReadOnly,
             Vault::Database(code) if code & 0xff == SQLITE_FULL => Self::DiskFull,
             Vault::Database(code) if code & 0xff == SQLITE_READONLY => Self::ReadOnly,
+            Vault::DatabaseDamaged | Vault::Disk(ErrorKind::NotFound) => Self::Damaged,
             other => Self::Store(other.code()),
         }
     }

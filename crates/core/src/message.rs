@@ -12,7 +12,7 @@ use crate::{
     profile::random,
     receipt,
     store::{self, ChatRecord, Kind, MessageRecord, StateRecord},
-    view::{MessageKind, MessageState, MessageView, Sender, Timer},
+    view::{MessageKind, MessageState, MessageView, Sender, Timer, TimerMode},
 };
 
 /// Where the message `payload_id` of `sender` lies in a chat: (identity key, id) is its name everywhere.
@@ -269,6 +269,9 @@ fn load_view(reader: &Reader<'_>, id: ItemId) -> Result<MessageView, Error> {
 /// The message in an item, as a shell shows it.
 pub(crate) fn view(reader: &Reader<'_>, item: &Item) -> Result<MessageView, Error> {
     let chat = item.chat.ok_or(Error::MessageMissing)?;
+    if item.body.is_none() {
+        return Ok(damaged(reader, chat, item));
+    }
     let record: MessageRecord = store::decode(item)?;
     let state = state(reader, chat, item, &record)?;
     let (expires_at, dies_unread_at) = match item.life {
@@ -290,6 +293,24 @@ pub(crate) fn view(reader: &Reader<'_>, item: &Item) -> Result<MessageView, Erro
         state,
         order: item.order,
     })
+}
+
+/// What can be said of a message that does not open.
+fn damaged(reader: &Reader<'_>, chat: ChatId, item: &Item) -> MessageView {
+    MessageView {
+        id: item.id.to_string(),
+        chat: chat.to_string(),
+        sender: Sender::Them,
+        kind: MessageKind::Damaged,
+        text: String::new(),
+        notice: None,
+        timer: Timer { mode: TimerMode::AfterSend, ttl_s: None },
+        sent_at: instant(reader.now()),
+        expires_at: death(&item.life).map(instant),
+        dies_unread_at: None,
+        state: MessageState::Seen,
+        order: item.order,
+    }
 }
 
 /// A page of messages, oldest first.

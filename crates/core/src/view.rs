@@ -117,6 +117,8 @@ pub enum MessageKind {
     TimerProposed,
     /// A longer timer was turned down.
     TimerDeclined,
+    /// Something that does not open any more, because its bytes were changed. Nothing is known of it but where it stands.
+    Damaged,
 }
 
 /// How far a message has come.

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rusqlite::ErrorCode;
+
 /// Why the vault refused or failed.
 ///
 /// Carries neither content nor names nor paths, so that it may be logged and shown. [`Error::code`] is stable and meant
@@ -115,6 +117,9 @@ pub enum Error {
     /// Reading or writing a file failed.
     #[error("A file of the vault could not be read or written: {0}.")]
     Disk(io::ErrorKind),
+    /// Pages of the database do not open: the disk, or somebody, has changed them.
+    #[error("A part of the database is damaged. What lies elsewhere can still be read.")]
+    DatabaseDamaged,
     /// `SQLite` failed; the number is its extended result code, 0 where the fault was another.
     #[error("The database failed with code {0}.")]
     Database(i32),
@@ -157,6 +162,7 @@ impl Error {
             Self::ReservedKind => "reserved_kind",
             Self::Randomness => "no_randomness",
             Self::Disk(_) => "disk_failed",
+            Self::DatabaseDamaged => "database_damaged",
             Self::Database(_) => "database_failed",
         }
     }
@@ -170,6 +176,9 @@ impl From<io::Error> for Error {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error.sqlite_error().map_or(0, |e| e.extended_code))
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::DatabaseDamaged,
+            _ => Self::Database(error.sqlite_error().map_or(0, |e| e.extended_code)),
+        }
     }
 }

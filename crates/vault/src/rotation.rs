@@ -82,6 +82,13 @@ impl Keys {
     }
 }
 
+/// The leaves that time alone does not drop: those condemned, with the last number among them, and held ones that are due.
+fn doomed(conn: &rusqlite::Connection, s_now: i64) -> Result<(Vec<Leaf>, Option<i64>), Error> {
+    let (mut leaves, last) = sql::condemned(conn)?;
+    leaves.extend(sql::due_holds(conn, s_now)?);
+    Ok((leaves, last))
+}
+
 impl Shared {
     /// W0 to W2. When this returns, whatever was due is irrecoverable, in memory and on disk.
     ///
@@ -93,15 +100,22 @@ impl Shared {
     /// # Errors
     /// Those of `change`, which come before anything is done.
     /// [`Error::Disk`]: the old epoch or the new one still opens after a crash; the next call takes up from there.
+    /// [`Error::DatabaseDamaged`], [`Error::Database`]: what is due by its tag is irrecoverable all the same; what the
+    /// database would have named is not.
     /// [`Error::TpmUnavailable`]: the TPM fell silent in the middle, and has to say first which of both it holds.
     pub(crate) fn rotate(&self, conn: &rusqlite::Connection, change: Option<Change>) -> Result<Swept, Error> {
         let (now, reading) = self.now();
         let s_now = second_at(now.effective);
-        let (mut leaves, last) = sql::condemned(conn)?;
-        leaves.extend(sql::due_holds(conn, s_now)?);
+        // What time alone kills dies even where the pages that name the rest are damaged.
+        let (leaves, last, fault) = match doomed(conn, s_now) {
+            Ok((leaves, last)) => (leaves, last, None),
+            Err(fault) => (Vec::new(), None, Some(fault)),
+        };
         self.settle_tpm()?;
         let swept_before = self.swept().s_now;
-        if !leaves.is_empty() || sql::next_due(conn, swept_before)?.is_some_and(|due| i64::from(due.0) <= s_now) {
+        let is_any_due =
+            || sql::next_due(conn, swept_before).map(|due| due.is_some_and(|due| i64::from(due.0) <= s_now));
+        if fault.is_some() || !leaves.is_empty() || is_any_due().unwrap_or(true) {
             self.gate.moves().owe();
         }
         // A change of the shares leaves the TPM alone; what is owed is moved with the next wipe.
@@ -128,7 +142,7 @@ impl Shared {
         let condemned = last.unwrap_or(0);
         let mut swept = self.swept();
         *swept = Swept { s_now: swept.s_now.max(s_now), condemned: swept.condemned.max(condemned) };
-        Ok(*swept)
+        fault.map_or(Ok(*swept), Err)
     }
 
     /// W1 and W2.

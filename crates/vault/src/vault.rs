@@ -98,7 +98,11 @@ impl Vault {
         let thread = crate::queue::Machine::start(Arc::clone(&shared), Arc::clone(&queue), conn)?;
         let thread = Mutex::new(Some(thread));
         let vault = Self { handle: Arc::new(Handle { place: place.clone(), shared, queue, thread }) };
-        vault.ask(Urgency::Wipe, Task::Wipe)?;
+        match vault.ask(Urgency::Wipe, Task::Wipe) {
+            // What time kills is dead all the same, and whatever lies on other pages may be read.
+            Ok(()) | Err(Error::DatabaseDamaged) => {}
+            Err(error) => return Err(error),
+        }
         // Each turn waits behind one batch of the clean-up, which stands in the same lane.
         while vault.is_unsettled() {
             vault.write_blocking(Urgency::Background, |_| Ok::<(), Error>(()))?;

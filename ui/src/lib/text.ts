@@ -124,6 +124,8 @@ export function noticeText(message: Pick<MessageView, 'kind' | 'sender' | 'notic
       return rule ? `${who} proposed that new messages ${rule}.` : `${who} proposed another timer.`;
     case 'timer_declined':
       return mine ? 'You kept the timer as it is.' : `${who} kept the timer as it is.`;
+    case 'damaged':
+      return 'A message is damaged on this disk and cannot be read.';
     case 'text':
       return '';
   }
@@ -170,6 +172,8 @@ const errorText: Record<string, string> = {
   closed: 'The profile is closed. Start Mayfly again.',
   not_open: 'The profile is not open. Start Mayfly again.',
   not_focused: 'Messages are marked as read only while this window is in front.',
+  read_only: 'The folder of this profile cannot be written. Check its permissions and the disk, then try again.',
+  store_damaged: 'A part of the files of this profile is damaged. What is left can be read; the rest cannot be brought back.',
   disk_full: 'The disk is full. Nothing is lost; free some space and try again.',
   unknown: 'Something went wrong, and Mayfly does not know what. Please try again.',
 };

@@ -3,4 +3,4 @@
 /**
  * What stands in a message.
  */
-export type MessageKind = "text" | "timer_changed" | "timer_proposed" | "timer_declined";
+export type MessageKind = "text" | "timer_changed" | "timer_proposed" | "timer_declined" | "damaged";
