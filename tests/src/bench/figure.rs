@@ -46,6 +46,11 @@ impl Figure {
         Self { signal, ..self }
     }
 
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     fn bar(&self) -> Option<&'static Bar> {
         BARS.iter().find(|bar| bar.figure == self.name)
     }

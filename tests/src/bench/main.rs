@@ -12,7 +12,7 @@ mod signal;
 mod stopwatch;
 mod vault;
 
-use std::{error::Error, process::ExitCode};
+use std::{collections::BTreeSet, error::Error, process::ExitCode};
 
 use figure::Figure;
 
@@ -49,8 +49,10 @@ fn run(areas: &[&str], is_json: bool) -> Outcome<bool> {
         println!("{}", figure::HEAD);
     }
     let mut do_all_hold = true;
+    let mut measured = BTreeSet::new();
     let mut print = |figure: &Figure| {
         do_all_hold &= figure.holds();
+        measured.insert(figure.name());
         println!("{}", if is_json { figure.json() } else { figure.row() });
     };
     for area in areas {
@@ -59,6 +61,12 @@ fn run(areas: &[&str], is_json: bool) -> Outcome<bool> {
             "chat" => chat::measure(&mut print)?,
             later => eprintln!("{later}: comes with the part of Mayfly that it measures."),
         }
+    }
+    // A bar under a name that no figure has would never fall.
+    let is_whole = AREAS.iter().all(|area| areas.contains(area));
+    for bar in bars::BARS.iter().filter(|bar| is_whole && !measured.contains(bar.figure)) {
+        eprintln!("There is a bar for {}, which was not measured.", bar.figure);
+        do_all_hold = false;
     }
     Ok(do_all_hold)
 }
