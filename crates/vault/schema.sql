@@ -32,6 +32,15 @@ CREATE INDEX item_by_due ON item (due_s) WHERE due_s IS NOT NULL;
 CREATE INDEX item_by_held_due ON item (due_s, tau, gen) WHERE due_s IS NOT NULL AND tau >= 549755813888;
 CREATE INDEX item_by_kind ON item (kind);
 CREATE INDEX item_by_leaf ON item (tau, gen);
+CREATE TABLE moved (
+  item_id BLOB    PRIMARY KEY CHECK (length(item_id) = 16),
+  tau     INTEGER NOT NULL,
+  gen     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE renewed (
+  what TEXT    PRIMARY KEY,
+  at_s INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE sequence (
   region TEXT    PRIMARY KEY,
   next   INTEGER NOT NULL

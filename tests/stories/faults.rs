@@ -35,7 +35,6 @@ struct Victim {
     _peer: Shell,
     dead: Vec<Canary>,
     living: Vec<Canary>,
-    key: RawKey,
     image: TempDir,
 }
 
@@ -71,11 +70,8 @@ impl Victim {
             shell.done(&words).unwrap();
         }
         relay.kill().unwrap();
-        let key = shell.done(&["vault", "key"]).unwrap();
-        let hex = |name: &str| hex::decode(field(&key[0], name)).unwrap();
-        let key = RawKey { key: hex("key").try_into().unwrap(), salt: hex("salt").try_into().unwrap() };
         let image = tempfile::Builder::new().prefix("mayfly-victim-").tempdir().unwrap();
-        let victim = Self { shell, _peer: peer, dead, living, key, image };
+        let victim = Self { shell, _peer: peer, dead, living, image };
         for (folder, name) in victim.folders() {
             sh("cp", &["-a".into(), folder, victim.image.path().join(name)]);
         }
@@ -113,7 +109,7 @@ impl Victim {
     /// The labels of what opens with everything that is left in the files. Only without a passphrase.
     fn opened(&self) -> BTreeSet<String> {
         let scanner = Scanner::new(self.dead.iter().chain(&self.living)).unwrap();
-        let loot = Loot::take(&self.place(), &self.key, true).unwrap();
+        let loot = Loot::take(&self.place(), &raw_key(&self.shell), true).unwrap();
         let bodies = open_everything(&[&loot]);
         bodies.iter().flat_map(|body| scanner.bytes("body", body)).map(|hit| hit.label).collect()
     }
@@ -205,21 +201,30 @@ impl Victim {
     }
 }
 
+/// The key that the database has now.
+fn raw_key(shell: &Shell) -> RawKey {
+    let key = shell.done(&["vault", "key"]).unwrap();
+    let hex = |name: &str| hex::decode(field(&key[0], name)).unwrap();
+    RawKey { key: hex("key").try_into().unwrap(), salt: hex("salt").try_into().unwrap() }
+}
+
 fn sh(program: &str, arguments: &[PathBuf]) {
     assert!(Command::new(program).args(arguments).stdin(Stdio::null()).status().unwrap().success());
 }
 
 fn no_fault_at_any_step_loses_or_resurrects_anything(is_long: bool) {
-    let (plain, guarded) = (Victim::prepare(None), Victim::prepare(Some("first")));
+    let plain = Victim::prepare(None);
     // The control: with these files as they are, a thief reads the dead, too.
     assert_eq!(plain.opened().len(), 2 * EACH, "before the wipe all opens, or this search sees nothing");
+    let guarded = Victim::prepare(Some("first"));
     sleep(LIFE);
     let act = |name, words, input, before, after, share| Act { name, words, input, before, after, share };
     plain.suffer_all(&act("wipe", &["chats"], "", None, None, 7), is_long);
-    plain.suffer_all(&act("set", &["passphrase", "set"], "second\n", None, Some("second"), 37), is_long);
-    let change = act("change", &["passphrase", "change"], "first\nsecond\n", Some("first"), Some("second"), 41);
+    plain.suffer_all(&act("renew the key", &["vault", "renew-key"], "", None, None, 29), is_long);
+    plain.suffer_all(&act("set", &["passphrase", "set"], "second\n", None, Some("second"), 47), is_long);
+    let change = act("change", &["passphrase", "change"], "first\nsecond\n", Some("first"), Some("second"), 53);
     guarded.suffer_all(&change, is_long);
-    guarded.suffer_all(&act("remove", &["passphrase", "remove"], "first\n", Some("first"), None, 43), is_long);
+    guarded.suffer_all(&act("remove", &["passphrase", "remove"], "first\n", Some("first"), None, 59), is_long);
 }
 
 #[test]

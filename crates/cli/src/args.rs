@@ -173,6 +173,8 @@ fn erase_after(text: &str) -> Result<EraseAfter, String> {
 pub enum VaultVerb {
     /// Print the database's raw key and salt, in hex.
     Key,
+    /// Encrypt the database under a new key, as happens by itself once a week.
+    RenewKey,
 }
 
 /// From when a timer counts.

@@ -119,6 +119,11 @@ async fn run_open(args: &Args, engine: &Engine) -> Result<(), Failure> {
         Verb::Listen { limit } => listen(args, engine, *limit).await,
         Verb::Status => status(args, engine).await,
         #[cfg(feature = "forensics")]
+        Verb::Vault(crate::args::VaultVerb::RenewKey) => {
+            engine.vault().renew_database_key().await.map_err(mayfly_core::Error::from)?;
+            print(args.json, &serde_json::json!({ "renewed": true }), "The database has another key.")
+        }
+        #[cfg(feature = "forensics")]
         Verb::Vault(crate::args::VaultVerb::Key) => {
             let raw = engine.raw_key()?;
             let (key, salt) = (hex::encode(raw.key), hex::encode(raw.salt));

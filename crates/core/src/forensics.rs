@@ -3,7 +3,6 @@
 //! Behind a cargo feature, and in nothing that is handed out.
 
 use mayfly_vault::{Urgency, Writer};
-use nostr::{Event, JsonUtil as _};
 
 use crate::{
     Engine, Error, chat,
@@ -16,10 +15,11 @@ impl Engine {
     /// What an event says, if any key that this profile still has opens it. Nothing is kept of the try: the ratchet
     /// stands afterwards where it stood.
     pub fn decrypt_event(&self, event: &str) -> Option<Vec<Vec<u8>>> {
-        let event = Event::from_json(event).ok()?;
+        let event: serde_json::Value = serde_json::from_str(event).ok()?;
+        let content = event.get("content")?.as_str()?;
         let routes = self.vault().read(chat::routes).ok()?;
         let (chat, frame) = routes.iter().find_map(|route| {
-            let frame = Frame::open(&event.content, &route.outer, &route.name, MESSAGE_KIND).ok()?;
+            let frame = Frame::open(content, &route.outer, &route.name, MESSAGE_KIND).ok()?;
             Some((route.chat, frame))
         })?;
         let (say, said) = std::sync::mpsc::channel();

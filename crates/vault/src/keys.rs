@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rusqlite::Connection;
@@ -20,6 +20,8 @@ use crate::time::{Mark, Now, cut, second_at};
 use crate::tree::Frontier;
 use crate::{ChatId, Error, ItemId, schema};
 
+/// Half of what a state file holds from the start: the other half is for what dies early while the living move.
+const CROWDED_BYTES: usize = crate::disk::STATE_BYTES / 2;
 /// Connections kept for readers; more are opened when needed and closed afterwards.
 const POOL: usize = 4;
 
@@ -70,6 +72,16 @@ impl Keys {
         self.trees.last()
     }
 
+    /// Whether the living are on their way from an older tree to a younger one.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.trees.len() > 1
+    }
+
+    /// How many bytes the trees take in the state.
+    pub(crate) fn tree_bytes(&self) -> usize {
+        self.trees.iter().map(Frontier::encoded_bytes).sum()
+    }
+
     pub(crate) fn cached_chat(&self, chat: ChatId) -> Option<Key> {
         lock(&self.chats).get(&chat).cloned()
     }
@@ -102,6 +114,8 @@ pub(crate) struct Progress {
     pub(crate) wiped: u64,
     /// How many of them are done with W5.
     pub(crate) settled: u64,
+    /// The living are on their way to a younger tree, as far as the state on the disk knows.
+    pub(crate) is_moving: bool,
     /// Why the last housekeeping stopped; the next wipe tries again.
     pub(crate) fault: Option<Error>,
 }
@@ -123,6 +137,8 @@ pub enum Step {
     W3 = 3,
     /// Free pages are given back, and the log is empty.
     W4 = 4,
+    /// All the living hang from the younger tree, and the older one is still there.
+    Moved = 5,
 }
 
 /// Everything that readers, the writer and the handle share.
@@ -139,6 +155,12 @@ pub(crate) struct Shared {
     pub(crate) gate: Gate,
     is_closed: AtomicBool,
     swept: Mutex<Swept>,
+    /// Held for reading by every reader: whoever has it for writing has the database for itself.
+    readers: RwLock<()>,
+    /// From so many bytes of trees on a younger one is begun.
+    pub(crate) crowded_bytes: AtomicUsize,
+    /// Nothing alive names the older tree any more.
+    pub(crate) is_moved: AtomicBool,
     pub(crate) wiped: broadcast::Sender<Arc<Vec<Wiped>>>,
     pub(crate) changed: Notify,
     pub(crate) progress: watch::Sender<Progress>,
@@ -172,6 +194,9 @@ impl Shared {
             gate,
             is_closed: AtomicBool::new(false),
             swept: Mutex::new(Swept { s_now: -1, condemned: 0 }),
+            readers: RwLock::new(()),
+            crowded_bytes: AtomicUsize::new(CROWDED_BYTES),
+            is_moved: AtomicBool::new(false),
             wiped: broadcast::Sender::new(1024),
             changed: Notify::new(),
             progress: watch::Sender::default(),
@@ -245,6 +270,18 @@ impl Shared {
     pub(crate) fn connect(&self) -> Result<Connection, Error> {
         let key = self.keys().k_db.key();
         schema::connect(&self.database, &key)
+    }
+
+    /// Keeps the database from being renewed while somebody reads.
+    pub(crate) fn reading(&self) -> RwLockReadGuard<'_, ()> {
+        self.readers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nobody reads, closes all idle connections, and keeps readers waiting.
+    pub(crate) fn alone(&self) -> RwLockWriteGuard<'_, ()> {
+        let alone = self.readers.write().unwrap_or_else(PoisonError::into_inner);
+        lock(&self.pool).clear();
+        alone
     }
 
     /// A connection for reading, from the pool where one is idle.

@@ -26,6 +26,7 @@ mod opening;
 mod panic;
 mod queue;
 mod reader;
+mod renewal;
 mod rotation;
 #[cfg(feature = "sabotage")]
 pub mod sabotage;

@@ -17,6 +17,8 @@ use crate::{Error, sql, wipe};
 const STACK_BYTES: usize = 16 * 1024 * 1024;
 /// So many jobs share one commit at most.
 const GROUP: usize = 64;
+/// So long nobody has to have written before the database is encrypted anew: it takes seconds.
+const IDLE_MS: u64 = 10_000;
 /// After so many turns of the lanes before it, the background gets one.
 const PATIENCE: u32 = 16;
 
@@ -44,6 +46,10 @@ pub(crate) enum Task {
     Change(Change, Finish),
     /// One batch of W3, and after the last one W4 and W5.
     Housekeep,
+    /// Some of the living move to the younger tree: those after this row.
+    Move(i64),
+    /// The database gets another key.
+    RenewKey(Finish),
     Close(Finish),
 }
 
@@ -144,7 +150,7 @@ impl Queue {
                 wipe.push_front(task);
                 None
             }
-            task @ (Task::Housekeep | Task::Close(_)) => {
+            task @ (Task::Housekeep | Task::Move(_) | Task::RenewKey(_) | Task::Close(_)) => {
                 let [.., background] = &mut lanes.tasks;
                 background.push_front(task);
                 // It was its turn, and still is: putting it back must not cost it another sixteen.
@@ -171,6 +177,10 @@ pub(crate) struct Machine {
     queue: Arc<Queue>,
     conn: Connection,
     is_housekeeping: bool,
+    is_moving: bool,
+    is_renewing_key: bool,
+    /// Boot time of the last transaction that somebody waited for.
+    busy_ms: u64,
 }
 
 impl Machine {
@@ -183,7 +193,9 @@ impl Machine {
         queue: Arc<Queue>,
         conn: Connection,
     ) -> Result<std::thread::JoinHandle<()>, Error> {
-        let machine = Self { shared, queue, conn, is_housekeeping: false };
+        let busy_ms = shared.clock.read().boottime_ms;
+        let machine =
+            Self { shared, queue, conn, is_housekeeping: false, is_moving: false, is_renewing_key: false, busy_ms };
         let thread = std::thread::Builder::new().name("vault writer".to_owned()).stack_size(STACK_BYTES);
         Ok(thread.spawn(move || machine.run())?)
     }
@@ -196,6 +208,11 @@ impl Machine {
                 Task::Wipe(finish) => self.wipe(None, finish),
                 Task::Change(change, finish) => self.wipe(Some(change), finish),
                 Task::Housekeep => self.housekeep(),
+                Task::Move(after) => self.move_some(after),
+                Task::RenewKey(finish) => {
+                    self.is_renewing_key = false;
+                    finish(self.shared.renew_database_key(&mut self.conn));
+                }
                 Task::Close(finish) => {
                     closing = Some((finish, self.last_wipe()));
                     break;
@@ -235,6 +252,7 @@ impl Machine {
             next = if finished.len() < GROUP { self.queue.next_write() } else { None };
         }
         let result = self.commit();
+        self.busy_ms = self.shared.clock.read().boottime_ms;
         if result.is_ok() && is_due_changed {
             self.shared.changed.notify_one();
         }
@@ -285,10 +303,39 @@ impl Machine {
         self.shared.rotate(&self.conn, change)?;
         self.shared.progress.send_modify(|progress| {
             progress.wiped += 1;
+            progress.is_moving = self.shared.keys().is_moving();
             progress.fault = None;
         });
         self.shared.changed.notify_one();
         Ok(())
+    }
+
+    /// One batch of the living moves to the younger tree; then back into the queue, or the older tree is left out.
+    fn move_some(&mut self, after: i64) {
+        self.is_moving = false;
+        match self.shared.move_some(&mut self.conn, after) {
+            Ok(Some(last)) => self.is_moving = self.queue.push(Urgency::Background, Task::Move(last)).is_ok(),
+            Ok(None) if self.shared.stops_after(Step::Moved) => {}
+            Ok(None) => {
+                self.shared.has_moved();
+                // A rotation that fails is tried again by the next wipe, as any other.
+                let _ = self.queue.push(Urgency::Wipe, Task::Wipe(Box::new(|_| ())));
+            }
+            // The next wipe begins it again.
+            Err(_) => {}
+        }
+    }
+
+    /// What is to be renewed, once the last wipe is cleared away.
+    fn renew(&mut self) {
+        if !self.is_moving && self.shared.keys().is_moving() {
+            self.is_moving = self.queue.push(Urgency::Background, Task::Move(0)).is_ok();
+        }
+        let idle_ms = self.shared.clock.read().boottime_ms.saturating_sub(self.busy_ms);
+        if !self.is_renewing_key && idle_ms >= IDLE_MS && self.shared.is_database_key_old(&self.conn) == Ok(true) {
+            let task = Task::RenewKey(Box::new(|_| ()));
+            self.is_renewing_key = self.queue.push(Urgency::Background, task).is_ok();
+        }
     }
 
     /// One batch of rows; then back into the queue, or W4 and W5 when nothing is left.
@@ -309,12 +356,16 @@ impl Machine {
             Ok(_) => progress.settled = progress.wiped,
             Err(error) => progress.fault = Some(error),
         });
+        if done.is_ok() {
+            self.renew();
+        }
     }
 
     /// W3, one batch: whether there may be more.
     fn batch(&mut self) -> Result<bool, Error> {
         let swept = *self.shared.swept();
-        let (wiped, more) = wipe::remove_batch(&mut self.conn, swept)?;
+        let has_one_tree = !self.shared.keys().is_moving();
+        let (wiped, more) = wipe::remove_batch(&mut self.conn, swept, has_one_tree)?;
         if !wiped.is_empty() {
             // Nobody may be listening, which is fine.
             let _ = self.shared.wiped.send(Arc::new(wiped));

@@ -1,5 +1,7 @@
 //! W0 to W2: the keys of the dead go, and what is left is sealed under a new root.
 
+use std::sync::atomic::Ordering;
+
 use zeroize::Zeroizing;
 
 use crate::access::{Change, Holding};
@@ -83,9 +85,12 @@ impl Keys {
 }
 
 /// The leaves that time alone does not drop: those condemned, with the last number among them, and held ones that are due.
-fn doomed(conn: &rusqlite::Connection, s_now: i64) -> Result<(Vec<Leaf>, Option<i64>), Error> {
+fn doomed(conn: &rusqlite::Connection, s_now: i64, is_moving: bool) -> Result<(Vec<Leaf>, Option<i64>), Error> {
     let (mut leaves, last) = sql::condemned(conn)?;
     leaves.extend(sql::due_holds(conn, s_now)?);
+    if is_moving {
+        leaves.extend(sql::due_moved(conn, s_now)?);
+    }
     Ok((leaves, last))
 }
 
@@ -107,7 +112,8 @@ impl Shared {
         let (now, reading) = self.now();
         let s_now = second_at(now.effective);
         // What time alone kills dies even where the pages that name the rest are damaged.
-        let (leaves, last, fault) = match doomed(conn, s_now) {
+        let has_two_trees = self.keys().is_moving();
+        let (leaves, last, fault) = match doomed(conn, s_now, has_two_trees) {
             Ok((leaves, last)) => (leaves, last, None),
             Err(fault) => (Vec::new(), None, Some(fault)),
         };
@@ -121,24 +127,37 @@ impl Shared {
         // A change of the shares leaves the TPM alone; what is owed is moved with the next wipe.
         let is_moving = change.is_none() && self.tpm_due_in_ms() == Some(0);
         let change = if is_moving { Some(Change::MoveTpm(Key::random()?)) } else { change };
-        let (next, state) = {
+        let is_moved = self.is_moved.swap(false, Ordering::SeqCst);
+        let (next, state, is_begun) = {
             let mut keys = self.keys_mut();
             let next = Next::after(&keys, change)?;
             keys.drop_dead(s_now, &leaves);
+            let is_begun = keys.renew_trees(is_moved, self.crowded_bytes.load(Ordering::SeqCst))?;
+            if is_begun {
+                keys.drop_dead(s_now, &[]);
+            }
             keys.mark = Mark::of(now, &reading);
             keys.is_confirmed = false;
-            (next, keys.sealed_state())
+            (next, keys.sealed_state(), is_begun)
         };
-        match self.seal(next, &state) {
-            Ok(()) if is_moving => self.gate.moves().moved(reading.boottime_ms),
+        let sealed = match self.seal(next, &state) {
+            Ok(()) if is_moving => {
+                self.gate.moves().moved(reading.boottime_ms);
+                Ok(())
+            }
             // The TPM is out of reach for now: everybody but who has an image of the whole disk is shut out without it, too.
             Err(Error::TpmUnavailable) if self.gate.pending().is_none() => {
                 self.gate.moves().put_off(reading.boottime_ms);
                 let next = Next::after(&self.keys(), None)?;
-                self.seal(next, &state)?;
+                self.seal(next, &state)
             }
-            sealed => sealed?,
+            sealed => sealed,
+        };
+        if sealed.is_err() && is_begun {
+            // Nothing may hang from a tree that is not on the disk for certain.
+            self.keys_mut().trees.pop();
         }
+        sealed?;
         let condemned = last.unwrap_or(0);
         let mut swept = self.swept();
         *swept = Swept { s_now: swept.s_now.max(s_now), condemned: swept.condemned.max(condemned) };

@@ -25,6 +25,8 @@ pub enum Sabotage {
     ReuseDek,
     /// A deadline is rounded down to the second.
     RoundDeadlineDown,
+    /// What moves to a younger tree forgets the leaf that it leaves alive in the old one.
+    ForgetWhereItHung,
     /// A wipe leaves out the second that has just begun.
     CutLate,
 }

@@ -10,7 +10,7 @@ use crate::Error;
 use crate::cipher::Key;
 
 /// The number in `PRAGMA user_version` that this program writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// How long a connection waits for another one's short locks. There is one writer, so this is for readers that open while
 /// the write-ahead log is moved.
@@ -57,6 +57,19 @@ CREATE TABLE sequence (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Version 2: where items hung before they moved to a younger tree, and when things were last renewed.
+const MIGRATION_2: &str = "
+CREATE TABLE moved (
+  item_id BLOB    PRIMARY KEY CHECK (length(item_id) = 16),
+  tau     INTEGER NOT NULL,
+  gen     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE renewed (
+  what TEXT    PRIMARY KEY,
+  at_s INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// Opens the database under its raw key, creating it where there is none.
 ///
 /// # Errors
@@ -70,7 +83,7 @@ pub(crate) fn connect(path: &Path, key: &Key) -> Result<Connection, Error> {
     }
     // Its own log would write to standard error, about pages and keys that do not fit.
     conn.execute_batch("PRAGMA cipher_log_level = NONE;")?;
-    conn.execute_batch(&key_pragma(key))?;
+    conn.execute_batch(&key_statement("PRAGMA key", key))?;
     conn.busy_timeout(BUSY)?;
     // auto_vacuum counts only before the first page is written; afterwards it is what it was. A log that goes into the file
     // in small pieces stops whoever writes for half as long at worst as one of the usual thousand pages.
@@ -89,10 +102,19 @@ pub(crate) fn connect(path: &Path, key: &Key) -> Result<Connection, Error> {
     Ok(conn)
 }
 
-fn key_pragma(key: &Key) -> Zeroizing<String> {
+/// Encrypts the whole database under another key. This has to be its only connection.
+///
+/// # Errors
+/// [`Error::Database`]; then either the old key fits or the new one.
+pub(crate) fn rekey(conn: &Connection, key: &Key) -> Result<(), Error> {
+    Ok(conn.execute_batch(&key_statement("PRAGMA rekey", key))?)
+}
+
+fn key_statement(pragma: &str, key: &Key) -> Zeroizing<String> {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut text = Zeroizing::new(String::with_capacity(128));
-    text.push_str("PRAGMA key = \"x'");
+    text.push_str(pragma);
+    text.push_str(" = \"x'");
     for byte in &key.0 {
         for nibble in [byte >> 4, byte & 15] {
             text.push(HEX.get(usize::from(nibble)).copied().map_or('0', char::from));
@@ -108,16 +130,18 @@ fn key_pragma(key: &Key) -> Zeroizing<String> {
 /// [`Error::Newer`] when the database was written by a later one.
 pub(crate) fn migrate(conn: &mut Connection) -> Result<(), Error> {
     let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match version {
-        VERSION => Ok(()),
-        0 => {
-            let transaction = conn.transaction()?;
-            transaction.execute_batch(MIGRATION_1)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-            Ok(transaction.commit()?)
-        }
-        _ => Err(Error::Newer),
+    let steps: &[&str] = match version {
+        VERSION => return Ok(()),
+        0 => &[MIGRATION_1, MIGRATION_2],
+        1 => &[MIGRATION_2],
+        _ => return Err(Error::Newer),
+    };
+    let transaction = conn.transaction()?;
+    for step in steps {
+        transaction.execute_batch(step)?;
     }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    Ok(transaction.commit()?)
 }
 
 #[cfg(test)]

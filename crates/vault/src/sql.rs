@@ -277,6 +277,67 @@ pub(crate) fn due_holds(conn: &Connection, s_now: i64) -> Result<Vec<Leaf>, Erro
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// Where held items hung that are due, before they moved to a younger tree.
+pub(crate) fn due_moved(conn: &Connection, s_now: i64) -> Result<Vec<Leaf>, Error> {
+    let mut statement = conn.prepare_cached(
+        "SELECT moved.tau, moved.gen FROM item JOIN moved ON moved.item_id = item.item_id
+         WHERE item.due_s <= ?1 AND item.tau >= 549755813888",
+    )?;
+    let rows = statement.query_map([s_now], |row| Ok(Leaf { tag: row.get(0)?, generation: row.get(1)? }))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Living rows after `after` that hang from a tree older than `generation`, oldest first.
+pub(crate) fn unmoved(
+    conn: &Connection,
+    generation: u32,
+    after: i64,
+    limit: u32,
+    alive: Alive,
+) -> Result<Vec<Sealed>, Error> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM item WHERE ord > :after AND gen < :gen AND {ALIVE} ORDER BY ord LIMIT :limit");
+    let mut statement = conn.prepare_cached(&sql)?;
+    let named: &[(&str, &dyn ToSql)] =
+        &[(":after", &after), (":gen", &generation), (":limit", &limit), (":cut", &alive.cut), (":now", &alive.s_now)];
+    let rows = statement.query_map(named, sealed)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Remembers where an item hung: as long as that tree lives, the leaf has to go when the item does.
+pub(crate) fn keep_moved(conn: &Connection, id: ItemId, leaf: Leaf) -> Result<(), Error> {
+    let mut statement = conn.prepare_cached("INSERT OR REPLACE INTO moved (item_id, tau, gen) VALUES (?1, ?2, ?3)")?;
+    statement.execute(params![id, leaf.tag, leaf.generation])?;
+    Ok(())
+}
+
+/// Where an item hung before it moved, forgetting it.
+pub(crate) fn take_moved(conn: &Connection, id: ItemId) -> Result<Option<Leaf>, Error> {
+    let mut statement = conn.prepare_cached("DELETE FROM moved WHERE item_id = ?1 RETURNING tau, gen")?;
+    let leaf = statement.query_row([id], |row| Ok(Leaf { tag: row.get(0)?, generation: row.get(1)? }));
+    Ok(leaf.optional()?)
+}
+
+/// Forgets up to `limit` places in a tree that is gone. Gives how many.
+pub(crate) fn remove_moved(conn: &Connection, limit: u32) -> Result<usize, Error> {
+    let mut statement =
+        conn.prepare_cached("DELETE FROM moved WHERE item_id IN (SELECT item_id FROM moved LIMIT ?1)")?;
+    Ok(statement.execute([limit])?)
+}
+
+/// The second in which something was last renewed.
+pub(crate) fn renewed(conn: &Connection, what: &str) -> Result<Option<i64>, Error> {
+    let mut statement = conn.prepare_cached("SELECT at_s FROM renewed WHERE what = ?1")?;
+    Ok(statement.query_row([what], |row| row.get(0)).optional()?)
+}
+
+/// Sets what [`renewed`] gives.
+pub(crate) fn set_renewed(conn: &Connection, what: &str, at_s: i64) -> Result<(), Error> {
+    let mut statement = conn.prepare_cached("INSERT OR REPLACE INTO renewed (what, at_s) VALUES (?1, ?2)")?;
+    statement.execute(params![what, at_s])?;
+    Ok(())
+}
+
 /// Marks a chat whose rows are to be removed.
 pub(crate) fn add_dead_chat(conn: &Connection, chat: ChatId) -> Result<(), Error> {
     conn.prepare_cached("INSERT OR IGNORE INTO dead_chat (chat_id) VALUES (?1)")?.execute([chat])?;

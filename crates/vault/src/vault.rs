@@ -184,6 +184,7 @@ impl Vault {
         F: FnOnce(&Reader<'_>) -> Result<T, E>,
         E: From<Error>,
     {
+        let _reading = self.shared().reading();
         let conn = self.shared().reader()?;
         conn.execute_batch("BEGIN").map_err(Error::from)?;
         let result = f(&Reader { shared: self.shared(), conn: &conn, may_look_again: true });
@@ -199,6 +200,37 @@ impl Vault {
     /// [`Error::Closed`].
     pub async fn wipe(&self) -> Result<(), Error> {
         self.ask_async(Urgency::Wipe, Task::Wipe).await
+    }
+
+    /// Encrypts the database under a new key, as happens by itself once a week. What an older copy of the database tells
+    /// besides its items' seals, no key of now opens any more.
+    ///
+    /// # Errors
+    /// [`Error::Disk`], [`Error::Database`]: nothing is lost; it can be tried again. [`Error::Closed`].
+    pub async fn renew_database_key(&self) -> Result<(), Error> {
+        self.ask_async(Urgency::Background, Task::RenewKey).await
+    }
+
+    /// Resolves when nothing moves from an older key tree to a younger one.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn moved(&self) -> Result<(), Error> {
+        let mut progress = self.shared().progress.subscribe();
+        let ended = |progress: &crate::keys::Progress| !progress.is_moving || self.shared().is_closed();
+        progress.wait_for(ended).await.map_err(|_| Error::Closed)?;
+        if self.shared().is_closed() { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// How many bytes the key trees take in the state: it has 256 KiB from the start.
+    pub fn tree_bytes(&self) -> usize {
+        self.shared().keys().tree_bytes()
+    }
+
+    /// From how many bytes of trees on the living move to a younger one.
+    #[cfg(feature = "forensics")]
+    pub fn move_from_bytes(&self, bytes: usize) {
+        self.shared().crowded_bytes.store(bytes, std::sync::atomic::Ordering::SeqCst);
     }
 
     /// Resolves when rows and pages of all wipes so far are cleared away.

@@ -20,7 +20,11 @@ const PAGES: u32 = 50;
 
 /// W3, and the room that it made: removes a batch of what the last W0 made unreadable, or gives free pages back. Gives the
 /// rows that had expired, and whether there may be more to do.
-pub(crate) fn remove_batch(conn: &mut Connection, swept: Swept) -> Result<(Vec<Wiped>, bool), Error> {
+pub(crate) fn remove_batch(
+    conn: &mut Connection,
+    swept: Swept,
+    has_one_tree: bool,
+) -> Result<(Vec<Wiped>, bool), Error> {
     let full = BATCH as usize;
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut wiped = sql::remove_expired(&transaction, swept.s_now, cut(swept.s_now), BATCH)?;
@@ -28,6 +32,8 @@ pub(crate) fn remove_batch(conn: &mut Connection, swept: Swept) -> Result<(Vec<W
     if !more {
         more |= sql::remove_dead_chats(&transaction, BATCH)? >= full;
         more |= sql::remove_condemned(&transaction, swept.condemned, BATCH)? >= full;
+        // Places in a tree that is gone tell nothing any more.
+        more |= has_one_tree && sql::remove_moved(&transaction, BATCH)? >= full;
         more |= sql::remove_buried(&transaction, swept.s_now, BATCH)? >= full;
     }
     if !more {

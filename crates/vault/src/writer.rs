@@ -52,6 +52,15 @@ enum Place {
 }
 
 impl Place {
+    /// Where a row hangs now.
+    fn of(row: &Sealed) -> Self {
+        match (row.leaf.tag.region(), row.due) {
+            (Region::Timed(second), _) | (Region::Spill, Some(second)) => Self::Timed(second),
+            (Region::Hold | Region::Spill, limit) => Self::Hold(limit),
+            (Region::Record, _) => Self::Record,
+        }
+    }
+
     fn due(self) -> Option<Second> {
         match self {
             Self::Timed(second) => Some(second),
@@ -110,12 +119,7 @@ impl<'a> Writer<'a> {
         if !is_on(Sabotage::NoPunctureOnReplace) {
             self.leave_leaf(&row, REPLACED_MS)?;
         }
-        let place = match (row.leaf.tag.region(), row.due) {
-            (Region::Timed(second), _) | (Region::Spill, Some(second)) => Place::Timed(second),
-            (Region::Hold | Region::Spill, limit) => Place::Hold(limit),
-            (Region::Record, _) => Place::Record,
-        };
-        self.hang(&row, place, &chat_key, &dek)?;
+        self.hang(&row, Place::of(&row), &chat_key, &dek)?;
         sql::set_body(self.conn, row.ord, &sealed)
     }
 
@@ -273,20 +277,49 @@ impl<'a> Writer<'a> {
         Ok(tag)
     }
 
-    /// Condemns the leaf that a row hangs from, after moving whatever else hangs there to other leaves.
+    /// Condemns the leaf that a row hangs from, and the one that it hung from in an older tree.
     fn leave_leaf(&mut self, row: &Sealed, within_ms: i64) -> Result<(), Error> {
         let by = self.now().plus_ms(within_ms);
+        self.condemn(row.leaf, row.ord, by)?;
+        if self.shared.keys().is_moving()
+            && let Some(before) = sql::take_moved(self.conn, row.id)?
+        {
+            self.condemn(before, row.ord, by)?;
+        }
+        Ok(())
+    }
+
+    /// Condemns a leaf, after moving whatever hangs there besides one row to other leaves.
+    fn condemn(&mut self, leaf: Leaf, but: i64, by: UnixMs) -> Result<(), Error> {
         // First, so that nothing moves to a leaf that is about to go.
-        sql::condemn(self.conn, row.leaf, by.0)?;
+        sql::condemn(self.conn, leaf, by.0)?;
         self.is_due_changed = true;
-        let Region::Timed(second) = row.leaf.tag.region() else { return Ok(()) };
-        for other in sql::sharers(self.conn, row.leaf, row.ord)? {
+        let Region::Timed(second) = leaf.tag.region() else { return Ok(()) };
+        for other in sql::sharers(self.conn, leaf, but)? {
             // One that does not open, or whose chat is gone, has nothing to save.
             let Some(chat_key) = self.key_of(other.chat)? else { continue };
             let Some(dek) = self.row_dek(&other)? else { continue };
             self.hang(&other, Place::Timed(second), &chat_key, &dek)?;
         }
         Ok(())
+    }
+
+    /// Hangs a row of an older tree from the youngest. Its old leaf lives as long as that tree, and is remembered: an item
+    /// that dies in the meantime takes both along.
+    pub(crate) fn move_row(&mut self, row: &Sealed) -> Result<(), Error> {
+        let chat_key = self.key_of(row.chat)?;
+        let (Some(chat_key), Some(dek)) = (chat_key, self.row_dek(row)?) else {
+            // Damaged: it opens nowhere, and must not hold the old tree for ever.
+            let generation = self.shared.keys().newest().ok_or(Error::Closed)?.generation();
+            return sql::rewrap(self.conn, row.ord, Leaf { generation, ..row.leaf }, row.due, &row.wrap);
+        };
+        if row.leaf.tag.region() == Region::Spill {
+            // It may find a leaf of its second in the young tree, where its limit would no longer lead to the old leaf.
+            sql::condemn(self.conn, row.leaf, self.now().plus_ms(REPLACED_MS).0)?;
+        } else if !is_on(Sabotage::ForgetWhereItHung) {
+            sql::keep_moved(self.conn, row.id, row.leaf)?;
+        }
+        self.hang(row, Place::of(row), &chat_key, &dek)
     }
 }
 

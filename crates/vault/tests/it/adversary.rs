@@ -125,7 +125,8 @@ pub struct Loot {
 }
 
 impl Loot {
-    fn gather(profiles: &[PathBuf], shares: &[PathBuf], database_key: &[u8; 32]) -> Self {
+    /// What was found of a vault without a passphrase.
+    pub fn gather(profiles: &[PathBuf], shares: &[PathBuf], database_key: &[u8; 32]) -> Self {
         Self::gather_by(profiles, shares, database_key, &[Known::default()])
     }
 

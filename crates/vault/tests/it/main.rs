@@ -8,6 +8,7 @@ mod home;
 mod keyring;
 mod life;
 mod opening;
+mod renewal;
 mod sabotage;
 mod tier;
 mod time;

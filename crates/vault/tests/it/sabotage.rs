@@ -67,10 +67,11 @@ fn record(vault: &Vault, text: &[u8]) -> mayfly_vault::ItemId {
     insert(vault, None, Life::Record, text).unwrap()
 }
 
-const CHECKS: [(&str, Sabotage, Check); 6] = [
+const CHECKS: [(&str, Sabotage, Check); 7] = [
     ("skip W2", Sabotage::SkipW2, dead_stay_dead),
     ("keep the old slot", Sabotage::KeepOldSlot, dead_stay_dead),
     ("no puncture when a timer starts", Sabotage::NoPunctureOnTimerStart, dead_stay_dead),
+    ("forget where it hung", Sabotage::ForgetWhereItHung, || crate::renewal::stolen_while_it_moves() == 0),
     ("no additional data", Sabotage::NoAad, seals_cannot_be_moved),
     ("reuse a key", Sabotage::ReuseDek, no_key_seals_twice),
     ("round the deadline down", Sabotage::RoundDeadlineDown, nothing_dies_early),
