@@ -64,6 +64,8 @@ pub const BARS: &[Bar] = &[
     Bar::value("newest_page_p50", 1.0),
     // Opening a big vault is opening its database and one wipe, not a walk through its items.
     Bar::value("unlock_to_first_page_p50", 100.0),
+    // A state file holds that much from the start, so that no full disk can stop a wipe.
+    Bar::value("state_largest", 256.0),
     // Nothing that died is readable: from the files as they are…
     Bar::value("dead_in_the_files", 0.0),
     // …with all keys that are left, today's and those of any share…

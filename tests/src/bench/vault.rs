@@ -3,6 +3,7 @@
 mod big;
 mod busy;
 mod dead;
+mod state;
 mod store;
 mod wipes;
 
@@ -20,5 +21,6 @@ pub fn measure(print: &mut impl FnMut(&Figure)) -> Outcome<()> {
     wipes::of_many(print, &mut big)?;
     busy::measure(print, &big)?;
     drop(big);
+    state::measure(print)?;
     dead::measure(print)
 }

@@ -106,9 +106,9 @@ pub fn stolen_while_it_moves() -> usize {
     assert_eq!(trees(&home), 2, "the older tree still stands");
     profiles.push(home.copy(&home.place.profile, "moved"));
     // A third dies by hand, the timer of some starts, some are replaced, and some reach their limit.
-    let is_dead = |n: usize| n % 3 == 0 || n % 4 == 3 || (n % 5 == 1 && n % 4 == 1);
+    let is_dead = |n: usize| n.is_multiple_of(3) || n % 4 == 3 || (n % 5 == 1 && n % 4 == 1);
     for (n, id) in ids.iter().copied().enumerate() {
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             wipe_by_hand(&vault, id);
         } else if n % 5 == 1 && n % 4 == 1 {
             write(&vault, move |w| w.start_timer(id, soon)).unwrap();
