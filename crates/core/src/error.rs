@@ -165,7 +165,8 @@ impl From<mayfly_vault::Error> for Error {
             Vault::InUse => Self::ProfileInUse,
             Vault::Locked => Self::Locked,
             Vault::PassphraseNeeded => Self::PassphraseRequired,
-            Vault::PassphraseWrong
+            Vault::IsLocked
+            | Vault::PassphraseWrong
             | Vault::PassphraseSet
             | Vault::PassphraseUnset
             | Vault::DuressIsPassphrase

@@ -226,6 +226,7 @@ impl Vault {
     pub fn add_keyring(&self) -> Result<(), Error> {
         let gate = &self.shared().gate;
         let _one = gate.changing();
+        self.shared().check_unlocked()?;
         if self.has_keyring() {
             return Ok(());
         }
@@ -272,6 +273,7 @@ impl Vault {
     pub fn add_tpm(&self) -> Result<(), Error> {
         let gate = &self.shared().gate;
         let _one = gate.changing();
+        self.shared().check_unlocked()?;
         if self.has_tpm() {
             return Ok(());
         }

@@ -78,6 +78,9 @@ pub enum Error {
     /// The database was written by a newer version.
     #[error("The vault was written by a newer version of the program.")]
     Newer,
+    /// It was locked, and waits for its passphrase.
+    #[error("The vault is locked. Unlock it with its passphrase.")]
+    IsLocked,
     /// The handle was closed.
     #[error("The vault is closed.")]
     Closed,
@@ -149,6 +152,7 @@ impl Error {
             Self::Panicked => "vault_destroyed",
             Self::CipherMissing => "cipher_missing",
             Self::Newer => "vault_newer",
+            Self::IsLocked => "vault_is_locked",
             Self::Closed => "vault_closed",
             Self::JobPanicked => "job_panicked",
             Self::Exists => "item_exists",

@@ -12,6 +12,7 @@ use crate::cipher::{Alg, Key};
 use crate::clock::{Clock, Reading};
 use crate::disk::{Files, ProfileLock};
 use crate::gate::Gate;
+use crate::lock::Dues;
 use crate::locked::Locked;
 use crate::seal::{Identity, Leaf};
 use crate::sql::{Alive, Wiped};
@@ -155,6 +156,8 @@ pub(crate) struct Shared {
     pub(crate) gate: Gate,
     is_closed: AtomicBool,
     swept: Mutex<Swept>,
+    /// While it is locked: what the wipes have to know.
+    dues: Mutex<Option<Arc<Dues>>>,
     /// Held for reading by every reader: whoever has it for writing has the database for itself.
     readers: RwLock<()>,
     /// From so many bytes of trees on a younger one is begun.
@@ -194,6 +197,7 @@ impl Shared {
             gate,
             is_closed: AtomicBool::new(false),
             swept: Mutex::new(Swept { s_now: -1, condemned: 0 }),
+            dues: Mutex::default(),
             readers: RwLock::new(()),
             crowded_bytes: AtomicUsize::new(CROWDED_BYTES),
             is_moved: AtomicBool::new(false),
@@ -231,6 +235,15 @@ impl Shared {
 
     pub(crate) fn swept(&self) -> MutexGuard<'_, Swept> {
         lock(&self.swept)
+    }
+
+    /// What the wipes have to know while it is locked; nothing while it is not.
+    pub(crate) fn dues(&self) -> Option<Arc<Dues>> {
+        lock(&self.dues).clone()
+    }
+
+    pub(crate) fn set_dues(&self, dues: Option<Arc<Dues>>) {
+        *lock(&self.dues) = dues;
     }
 
     pub(crate) fn now(&self) -> (Now, Reading) {
@@ -289,6 +302,7 @@ impl Shared {
         if self.is_closed() {
             return Err(Error::Closed);
         }
+        self.check_unlocked()?;
         if let Some(conn) = lock(&self.pool).pop() {
             return Ok(conn);
         }

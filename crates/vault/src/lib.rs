@@ -21,6 +21,7 @@ mod id;
 mod item;
 mod keyring;
 mod keys;
+mod lock;
 mod locked;
 mod opening;
 mod panic;

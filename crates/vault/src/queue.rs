@@ -10,6 +10,7 @@ use rusqlite::Connection;
 
 use crate::access::Change;
 use crate::keys::{Shared, Step};
+use crate::lock::Ledger;
 use crate::writer::Writer;
 use crate::{Error, sql, wipe};
 
@@ -44,6 +45,10 @@ pub(crate) enum Task {
     Wipe(Finish),
     /// A wipe that also changes what opens the vault.
     Change(Change, Finish),
+    /// A last wipe, and the database is closed.
+    Lock(Finish),
+    /// The database is opened again.
+    Unlock(Finish),
     /// One batch of W3, and after the last one W4 and W5.
     Housekeep,
     /// Some of the living move to the younger tree: those after this row.
@@ -127,7 +132,7 @@ impl Queue {
     }
 
     /// The next task, waiting for one; nothing once the queue was stopped.
-    fn next(&self) -> Option<Task> {
+    pub(crate) fn next(&self) -> Option<Task> {
         let mut lanes = self.lock();
         loop {
             if let Some(task) = lanes.pop() {
@@ -145,7 +150,7 @@ impl Queue {
         let mut lanes = self.lock();
         match lanes.pop()? {
             Task::Write(job) => Some(job),
-            task @ (Task::Wipe(_) | Task::Change(..)) => {
+            task @ (Task::Wipe(_) | Task::Change(..) | Task::Lock(_) | Task::Unlock(_)) => {
                 let [wipe, ..] = &mut lanes.tasks;
                 wipe.push_front(task);
                 None
@@ -173,9 +178,9 @@ impl Queue {
 
 /// The thread that alone writes.
 pub(crate) struct Machine {
-    shared: Arc<Shared>,
-    queue: Arc<Queue>,
-    conn: Connection,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) conn: Connection,
     is_housekeeping: bool,
     is_moving: bool,
     is_renewing_key: bool,
@@ -202,8 +207,12 @@ impl Machine {
 
     fn run(mut self) {
         let mut closing = None;
-        while let Some(task) = self.queue.next() {
+        let mut brought = None;
+        while let Some(task) = brought.take().or_else(|| self.queue.next()) {
             match task {
+                Task::Lock(finish) => brought = self.lock(finish),
+                // It was open already.
+                Task::Unlock(finish) => finish(Ok(())),
                 Task::Write(job) => self.write(job),
                 Task::Wipe(finish) => self.wipe(None, finish),
                 Task::Change(change, finish) => self.wipe(Some(change), finish),
@@ -286,21 +295,39 @@ impl Machine {
         Ok(committed?)
     }
 
-    fn wipe(&mut self, change: Option<Change>, finish: Finish) {
+    pub(crate) fn wipe(&mut self, change: Option<Change>, finish: Finish) {
         // A change that is refused answers for itself alone.
         let mut waiting = if change.is_none() { self.queue.waiting_wipes() } else { Vec::new() };
         waiting.push(finish);
         let result = self.rotate(change);
-        if result.is_ok() && !self.is_housekeeping && !self.shared.stops_after(Step::W2) {
-            self.is_housekeeping = self.queue.push(Urgency::Background, Task::Housekeep).is_ok();
+        if result.is_ok() {
+            self.clean_up_soon();
         }
         for finish in waiting {
             finish(result);
         }
     }
 
-    fn rotate(&self, change: Option<Change>) -> Result<(), Error> {
-        self.shared.rotate(&self.conn, change)?;
+    pub(crate) fn clean_up_soon(&mut self) {
+        if !self.is_housekeeping && !self.shared.stops_after(Step::W2) {
+            self.is_housekeeping = self.queue.push(Urgency::Background, Task::Housekeep).is_ok();
+        }
+    }
+
+    /// What was begun is not under way any more: the next wipe begins it again.
+    pub(crate) fn forget_errands(&mut self) {
+        (self.is_housekeeping, self.is_moving, self.is_renewing_key) = (false, false, false);
+    }
+
+    pub(crate) fn rotate(&self, change: Option<Change>) -> Result<(), Error> {
+        match self.shared.dues() {
+            Some(dues) => self.rotate_by(Ledger::Memory(&dues), change),
+            None => self.rotate_by(Ledger::Database(&self.conn), change),
+        }
+    }
+
+    pub(crate) fn rotate_by(&self, ledger: Ledger<'_>, change: Option<Change>) -> Result<(), Error> {
+        self.shared.rotate(ledger, change)?;
         self.shared.progress.send_modify(|progress| {
             progress.wiped += 1;
             progress.is_moving = self.shared.keys().is_moving();
@@ -388,6 +415,11 @@ impl Machine {
     fn last_wipe(&mut self) -> Result<(), Error> {
         self.shared.gate.moves().hurry();
         self.rotate(None)?;
+        if self.shared.dues().is_some() {
+            self.clear_state();
+            self.shared.tell_epoch();
+            return Ok(());
+        }
         while self.batch()? {}
         self.finish_wipe()?;
         self.shared.tell_epoch();

@@ -11,6 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::cipher::Key;
 use crate::keys::{Keys, Shared};
+use crate::lock::Ledger;
 use crate::locked::Locked;
 use crate::sql::Alive;
 use crate::time::{cut, second_at};
@@ -89,13 +90,13 @@ impl Shared {
     pub(crate) fn renew_database_key(&self, conn: &mut Connection) -> Result<(), Error> {
         let next = Key::random()?;
         self.keys_mut().k_db_next = Some(Locked::of(&next));
-        self.rotate(conn, None)?;
+        self.rotate(Ledger::Database(conn), None)?;
         let renewed = {
             let _alone = self.alone();
             self.rekey(conn, &next)
         };
         // Whichever of them fits by now is the only one from here on.
-        self.rotate(conn, None)?;
+        self.rotate(Ledger::Database(conn), None)?;
         renewed?;
         sql::set_renewed(conn, DATABASE_KEY, second_at(self.now().0.effective))
     }

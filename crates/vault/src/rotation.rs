@@ -4,9 +4,11 @@ use std::sync::atomic::Ordering;
 
 use zeroize::Zeroizing;
 
+use crate::Error;
 use crate::access::{Change, Holding};
 use crate::cipher::{Key, random};
 use crate::keys::{Keys, Shared, Swept};
+use crate::lock::Ledger;
 use crate::locked::Locked;
 use crate::opening::Slot;
 use crate::sabotage::{Sabotage, is_on};
@@ -16,7 +18,6 @@ use crate::state::{Header, State, seal_record};
 use crate::time::{Mark, cut, second_at};
 use crate::tpm::{Refusal, Tpm};
 use crate::tree::Range;
-use crate::{Error, sql};
 
 /// The epoch that is about to be.
 #[derive(Debug)]
@@ -84,16 +85,6 @@ impl Keys {
     }
 }
 
-/// The leaves that time alone does not drop: those condemned, with the last number among them, and held ones that are due.
-fn doomed(conn: &rusqlite::Connection, s_now: i64, is_moving: bool) -> Result<(Vec<Leaf>, Option<i64>), Error> {
-    let (mut leaves, last) = sql::condemned(conn)?;
-    leaves.extend(sql::due_holds(conn, s_now)?);
-    if is_moving {
-        leaves.extend(sql::due_moved(conn, s_now)?);
-    }
-    Ok((leaves, last))
-}
-
 impl Shared {
     /// W0 to W2. When this returns, whatever was due is irrecoverable, in memory and on disk.
     ///
@@ -108,19 +99,18 @@ impl Shared {
     /// [`Error::DatabaseDamaged`], [`Error::Database`]: what is due by its tag is irrecoverable all the same; what the
     /// database would have named is not.
     /// [`Error::TpmUnavailable`]: the TPM fell silent in the middle, and has to say first which of both it holds.
-    pub(crate) fn rotate(&self, conn: &rusqlite::Connection, change: Option<Change>) -> Result<Swept, Error> {
+    pub(crate) fn rotate(&self, ledger: Ledger<'_>, change: Option<Change>) -> Result<Swept, Error> {
         let (now, reading) = self.now();
         let s_now = second_at(now.effective);
         // What time alone kills dies even where the pages that name the rest are damaged.
         let has_two_trees = self.keys().is_moving();
-        let (leaves, last, fault) = match doomed(conn, s_now, has_two_trees) {
+        let (leaves, last, fault) = match ledger.doomed(*self.swept(), s_now, has_two_trees) {
             Ok((leaves, last)) => (leaves, last, None),
             Err(fault) => (Vec::new(), None, Some(fault)),
         };
         self.settle_tpm()?;
         let swept_before = self.swept().s_now;
-        let is_any_due =
-            || sql::next_due(conn, swept_before).map(|due| due.is_some_and(|due| i64::from(due.0) <= s_now));
+        let is_any_due = || ledger.next_due(swept_before).map(|due| due.is_some_and(|due| i64::from(due.0) <= s_now));
         if fault.is_some() || !leaves.is_empty() || is_any_due().unwrap_or(true) {
             self.gate.moves().owe();
         }

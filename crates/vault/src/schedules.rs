@@ -25,17 +25,17 @@ const LEFT_OUT: &str = "MAYFLY_SCHEDULES_WITHOUT";
 const DAY_MS: i64 = 86_400_000;
 
 /// Numbers that look random and are the same for the same seed (`SplitMix64`).
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn from_environment() -> Self {
+    pub(crate) fn from_environment() -> Self {
         let given = std::env::var(SEED).ok().map(|seed| seed.parse().unwrap());
         let seed = given.unwrap_or_else(|| u64::from_be_bytes(crate::cipher::random().unwrap()));
         println!("{SEED}={seed}");
         Self(seed)
     }
 
-    fn below(&mut self, bound: i64) -> i64 {
+    pub(crate) fn below(&mut self, bound: i64) -> i64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

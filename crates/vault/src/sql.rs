@@ -277,6 +277,37 @@ pub(crate) fn due_holds(conn: &Connection, s_now: i64) -> Result<Vec<Leaf>, Erro
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// The seconds after `s_now` in which anything dies, rising.
+pub(crate) fn due_seconds(conn: &Connection, s_now: i64) -> Result<Vec<Second>, Error> {
+    let mut statement = conn.prepare("SELECT DISTINCT due_s FROM item WHERE due_s > ?1 ORDER BY due_s")?;
+    let rows = statement.query_map([s_now], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Leaves outside the timed region whose row falls due after `s_now`, with that second.
+pub(crate) fn dues_held(conn: &Connection, s_now: i64) -> Result<Vec<(i64, Leaf)>, Error> {
+    numbered(conn, "SELECT due_s, tau, gen FROM item WHERE due_s > ?1 AND tau >= 549755813888", s_now)
+}
+
+/// The same for where held items hung before they moved to a younger tree.
+pub(crate) fn dues_moved(conn: &Connection, s_now: i64) -> Result<Vec<(i64, Leaf)>, Error> {
+    let sql = "SELECT item.due_s, moved.tau, moved.gen FROM item JOIN moved ON moved.item_id = item.item_id
+               WHERE item.due_s > ?1 AND item.tau >= 549755813888";
+    numbered(conn, sql, s_now)
+}
+
+/// The condemned leaves after number `last`, with their numbers.
+pub(crate) fn condemned_after(conn: &Connection, last: i64) -> Result<Vec<(i64, Leaf)>, Error> {
+    numbered(conn, "SELECT seq, tau, gen FROM dying WHERE seq > ?1", last)
+}
+
+fn numbered(conn: &Connection, sql: &str, after: i64) -> Result<Vec<(i64, Leaf)>, Error> {
+    let mut statement = conn.prepare(sql)?;
+    let rows =
+        statement.query_map([after], |row| Ok((row.get(0)?, Leaf { tag: row.get(1)?, generation: row.get(2)? })))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// Where held items hung that are due, before they moved to a younger tree.
 pub(crate) fn due_moved(conn: &Connection, s_now: i64) -> Result<Vec<Leaf>, Error> {
     let mut statement = conn.prepare_cached(

@@ -260,10 +260,14 @@ impl Vault {
     /// [`Error::Closed`], [`Error::Database`].
     pub fn next_wipe(&self) -> Result<Option<UnixMs>, Error> {
         let swept = *self.shared().swept();
-        let (due, condemned) = self.read(|reader| {
-            let due = sql::next_due(reader.conn, swept.s_now)?;
-            Ok::<_, Error>((due, sql::next_condemned(reader.conn, swept.condemned)?))
-        })?;
+        let (due, condemned) = if let Some(dues) = self.shared().dues() {
+            (dues.next_due(swept.s_now), dues.next_condemned(swept.condemned))
+        } else {
+            self.read(|reader| {
+                let due = sql::next_due(reader.conn, swept.s_now)?;
+                Ok::<_, Error>((due, sql::next_condemned(reader.conn, swept.condemned)?))
+            })?
+        };
         let mark = self.shared().keys().mark.at.plus_ms(MARK_MS);
         let tpm = self.shared().tpm_due_in_ms().map(|ms| self.now().plus_ms(i64::try_from(ms).unwrap_or(i64::MAX)));
         let next = [due.map(crate::time::Second::begins), condemned.map(UnixMs), tpm].into_iter().flatten().min();
@@ -359,7 +363,7 @@ impl Vault {
         Ok(crate::RawKey { key: self.shared().keys().k_db.key().0, salt: *salt.as_bytes() })
     }
 
-    async fn ask_async(&self, urgency: Urgency, task: impl FnOnce(Finish) -> Task) -> Result<(), Error> {
+    pub(crate) async fn ask_async(&self, urgency: Urgency, task: impl FnOnce(Finish) -> Task) -> Result<(), Error> {
         let (answer, answered) = oneshot::channel();
         let finish: Finish = Box::new(move |result| {
             let _ = answer.send(result);

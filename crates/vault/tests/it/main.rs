@@ -7,6 +7,7 @@ mod attempts;
 mod home;
 mod keyring;
 mod life;
+mod lock;
 mod opening;
 mod renewal;
 mod sabotage;
