@@ -29,7 +29,7 @@ pub fn harden() {
     if cfg!(not(feature = "e2e")) {
         start_anew_without_doors();
     }
-    forbid_dumps();
+    mayfly_core::hardening::forbid_dumps();
 }
 
 /// Starts this program again without the variables that open doors, if there are any.
@@ -65,19 +65,6 @@ fn hand_over(mut again: std::process::Command) -> ! {
     std::process::exit(code.unwrap_or(1))
 }
 
-/// No core file of this process or of WebKit's, which inherit the limit; no debugger of the same user.
-#[cfg(unix)]
-fn forbid_dumps() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    // Nothing can be done about a refusal, and nothing that was promised depends on it alone.
-    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-}
-
-#[cfg(not(unix))]
-fn forbid_dumps() {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,14 +78,5 @@ mod tests {
         for name in ["HOME", "XDG_RUNTIME_DIR", "GST_PLUGIN_FEATURE_RANK", "GDK_BACKEND", "MAYFLY_RELAY", "LANG"] {
             assert!(!is_open_door(name), "{name} is taken away");
         }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn leaves_no_core_file_behind() {
-        use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
-        forbid_dumps();
-        assert_eq!(getrlimit(Resource::Core).current, Some(0));
-        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
     }
 }

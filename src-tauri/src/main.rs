@@ -16,6 +16,10 @@ mod window;
 
 use std::process::ExitCode;
 
+/// What the program lets go of leaves nothing in its memory.
+#[global_allocator]
+static ALLOCATOR: mayfly_core::WipingAllocator = mayfly_core::WipingAllocator::new();
+
 fn main() -> ExitCode {
     hardening::harden();
     setup::run()

@@ -11,7 +11,12 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// What the program lets go of leaves nothing in its memory.
+#[global_allocator]
+static ALLOCATOR: mayfly_core::WipingAllocator = mayfly_core::WipingAllocator::new();
+
 fn main() -> ExitCode {
+    mayfly_core::hardening::forbid_dumps();
     let args = args::Args::parse();
     output::announce_forensics();
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else {

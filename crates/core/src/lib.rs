@@ -15,6 +15,7 @@ pub mod expiry;
 #[cfg(feature = "forensics")]
 mod forensics;
 pub mod frame;
+pub mod hardening;
 mod inbox;
 mod invitation;
 mod message;
@@ -38,5 +39,5 @@ pub use error::Error;
 pub use invitation::Link;
 #[cfg(feature = "forensics")]
 pub use mayfly_vault::RawKey;
-pub use mayfly_vault::{ChatId, Clock, ItemId, MovableClock, Passphrase, SystemClock, UnixMs};
+pub use mayfly_vault::{ChatId, Clock, ItemId, MovableClock, Passphrase, SystemClock, UnixMs, WipingAllocator};
 pub use place::ProfilePlace;

@@ -64,6 +64,7 @@ pub use id::{ChatId, ItemId, ParseIdError};
 pub use item::{Item, Life, NewItem};
 #[cfg(feature = "forensics")]
 pub use keys::Step;
+pub use locked::WipingAllocator;
 pub use queue::Urgency;
 pub use reader::Reader;
 pub use share::Passphrase;
