@@ -10,6 +10,7 @@ mod disks;
 mod doors;
 mod faults;
 mod kills;
+mod locks;
 mod no_trace;
 mod pages;
 mod papers;

@@ -146,7 +146,7 @@ impl Engine {
         Self::from_parts(vault, record)
     }
 
-    fn from_parts(vault: Vault, record: ProfileRecord) -> Result<Self, Error> {
+    pub(crate) fn from_parts(vault: Vault, record: ProfileRecord) -> Result<Self, Error> {
         let inbox = profile::inbox_keys(&record)?.public_key().to_bytes();
         let identity = Identity::open(&record.signer, inbox)?;
         Ok(Self {

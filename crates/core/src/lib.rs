@@ -18,6 +18,7 @@ pub mod frame;
 pub mod hardening;
 mod inbox;
 mod invitation;
+mod lock;
 mod message;
 mod mls;
 mod outbox;
@@ -37,6 +38,7 @@ pub mod view;
 pub use engine::{Engine, NewProfile, Running};
 pub use error::Error;
 pub use invitation::Link;
+pub use lock::LockedProfile;
 #[cfg(feature = "forensics")]
 pub use mayfly_vault::RawKey;
 pub use mayfly_vault::{ChatId, Clock, ItemId, MovableClock, Passphrase, SystemClock, UnixMs, WipingAllocator};
