@@ -258,12 +258,9 @@ pub(crate) fn is_condemned(conn: &Connection, leaf: Leaf) -> Result<bool, Error>
 
 /// The condemned leaves, with the last number among them.
 pub(crate) fn condemned(conn: &Connection) -> Result<(Vec<Leaf>, Option<i64>), Error> {
-    let mut statement = conn.prepare_cached("SELECT tau, gen, seq FROM dying ORDER BY seq")?;
-    let rows = statement
-        .query_map([], |row| Ok((Leaf { tag: row.get(0)?, generation: row.get(1)? }, row.get::<_, i64>(2)?)))?;
-    let rows: Vec<(Leaf, i64)> = rows.collect::<Result<_, _>>()?;
-    let last = rows.last().map(|(_, seq)| *seq);
-    Ok((rows.into_iter().map(|(leaf, _)| leaf).collect(), last))
+    let rows = condemned_after(conn, 0)?;
+    let last = rows.last().map(|(seq, _)| *seq);
+    Ok((rows.into_iter().map(|(_, leaf)| leaf).collect(), last))
 }
 
 /// The border of the held region is written out, so that the index of those rows alone serves: the keys of a million
@@ -280,8 +277,7 @@ pub(crate) fn due_holds(conn: &Connection, s_now: i64) -> Result<Vec<Leaf>, Erro
 /// The seconds after `s_now` in which anything dies, rising.
 pub(crate) fn due_seconds(conn: &Connection, s_now: i64) -> Result<Vec<Second>, Error> {
     let mut statement = conn.prepare("SELECT DISTINCT due_s FROM item WHERE due_s > ?1 ORDER BY due_s")?;
-    let rows = statement.query_map([s_now], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    Ok(statement.query_map([s_now], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
 /// Leaves outside the timed region whose row falls due after `s_now`, with that second.
@@ -298,11 +294,11 @@ pub(crate) fn dues_moved(conn: &Connection, s_now: i64) -> Result<Vec<(i64, Leaf
 
 /// The condemned leaves after number `last`, with their numbers.
 pub(crate) fn condemned_after(conn: &Connection, last: i64) -> Result<Vec<(i64, Leaf)>, Error> {
-    numbered(conn, "SELECT seq, tau, gen FROM dying WHERE seq > ?1", last)
+    numbered(conn, "SELECT seq, tau, gen FROM dying WHERE seq > ?1 ORDER BY seq", last)
 }
 
 fn numbered(conn: &Connection, sql: &str, after: i64) -> Result<Vec<(i64, Leaf)>, Error> {
-    let mut statement = conn.prepare(sql)?;
+    let mut statement = conn.prepare_cached(sql)?;
     let rows =
         statement.query_map([after], |row| Ok((row.get(0)?, Leaf { tag: row.get(1)?, generation: row.get(2)? })))?;
     Ok(rows.collect::<Result<_, _>>()?)
