@@ -93,6 +93,13 @@ pub enum Verb {
         /// On: within a minute of a death not even an image of the whole disk from before brings anything back.
         switch: Switch,
     },
+    /// Tell what of the dead could be found on this machine. Lets a message of its own live and die here, and looks for it.
+    Audit {
+        /// Write its words into this file while it lives: a leak that has to be found.
+        #[cfg(feature = "forensics")]
+        #[arg(long, hide = true, value_name = "FILE")]
+        plant: Option<PathBuf>,
+    },
     /// Destroy the profile and remove its files. Nothing brings it back.
     Erase {
         /// Yes, destroy it.

@@ -50,8 +50,10 @@ pub fn print(json: bool, object: &impl Serialize, words: &str) -> Result<(), Fai
     } else {
         words.to_owned()
     };
+    // In one piece with its end: what comes in two stays in the buffer of standard output until something overwrites it.
+    let line = line + "\n";
     let mut out = stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|_| Failure::new("pipe_closed", "Nobody reads."))
+    out.write_all(line.as_bytes()).and_then(|()| out.flush()).map_err(|_| Failure::new("pipe_closed", "Nobody reads."))
 }
 
 /// Tells why it failed; the exit code is 1.

@@ -14,6 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::{
     access,
     args::{Args, ProfileVerb, TimerWord, Verb},
+    audit,
     output::{Failure, print},
 };
 
@@ -90,6 +91,10 @@ async fn run_open(args: &Args, engine: &Engine) -> Result<(), Failure> {
         Verb::Profile(_) | Verb::Passphrase(_) | Verb::Erase { .. } => Ok(()),
         Verb::Tpm { switch } => access::switch_tpm(args, engine, *switch).await,
         Verb::Keyring { switch } => access::switch_keyring(args, engine, *switch).await,
+        #[cfg(feature = "forensics")]
+        Verb::Audit { plant } => audit::run(args, engine, plant.as_deref()).await,
+        #[cfg(not(feature = "forensics"))]
+        Verb::Audit {} => audit::run(args, engine, None).await,
         Verb::Invite => invite(args, engine).await,
         Verb::Accept { link } => accept(args, engine, link).await,
         Verb::Chats => chats(args, engine),

@@ -30,6 +30,8 @@ impl Machine {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mayfly-cli"));
         command.args(words).current_dir(self.dir.path());
         command.env_clear().env("HOME", self.dir.path()).env("XDG_STATE_HOME", self.dir.path().join("state"));
+        // An audit looks through the folder for temporary files, and this machine's may be large.
+        command.env("TMPDIR", self.dir.path());
         command
     }
 
@@ -142,6 +144,7 @@ fn every_verb_says_how_it_is_used() {
         "passphrase limit",
         "keyring",
         "tpm",
+        "audit",
         "erase",
     ];
     for verb in verbs {
@@ -238,6 +241,24 @@ fn a_machine_without_a_keyring_says_so_and_works_on() {
     assert_json_snapshot!("keyring_off", machine.told("", &["keyring", "off"]).unwrap());
 }
 
+/// Which facts are good differs from machine to machine; which there are, and the fields, do not.
+#[test]
+fn an_audit_keeps_its_fields() {
+    let machine = Machine::new();
+    machine.raw("anna", &["profile", "create", "--name", "Anna", "--no-passphrase"]);
+    let mut audit = machine.json("anna", &["audit"]).remove(0);
+    audit["verdict"] = "[verdict]".into();
+    for fact in audit["facts"].as_array_mut().unwrap() {
+        fact["state"] = "[state]".into();
+        fact["words"] = "[words]".into();
+    }
+    for count in ["files", "bytes"] {
+        assert!(audit["canary"][count].as_u64().unwrap() > 0);
+        audit["canary"][count] = format!("[{count}]").into();
+    }
+    assert_json_snapshot!("audit", audit);
+}
+
 #[test]
 fn an_erased_profile_is_gone() {
     let machine = Machine::new();
@@ -260,6 +281,23 @@ fn accepting_an_invitation_names_the_chat() {
     let invitation = machine.raw("anna", &["invite"]);
     assert_json_snapshot!("accept", machine.json("bela", &["accept", invitation[0]["link"].as_str().unwrap()]));
     assert_json_snapshot!("chats_waiting", machine.json("bela", &["chats"]));
+}
+
+#[cfg(feature = "forensics")]
+#[test]
+fn an_audit_finds_a_planted_leak_and_does_not_repeat_it() {
+    let machine = Machine::new();
+    machine.raw("anna", &["profile", "create", "--name", "Anna", "--no-passphrase"]);
+    let planted = machine.dir.path().join("anna").join("draft");
+    let answer = machine.output(&["--json", "--profile", "anna", "audit", "--plant", planted.to_str().unwrap()]);
+    assert_eq!(answer.status.code(), Some(1));
+    assert!(String::from_utf8(answer.stderr).unwrap().contains("audit_leak"));
+    let told = String::from_utf8(answer.stdout).unwrap();
+    let audit: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(audit["verdict"], "leak");
+    assert!(audit["canary"]["finds"][0]["file"].as_str().unwrap().ends_with("anna/draft"));
+    let words = std::fs::read_to_string(planted).unwrap();
+    assert!(words.split(' ').all(|word| word.len() == 16 && !told.contains(word)));
 }
 
 #[cfg(feature = "forensics")]

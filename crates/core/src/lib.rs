@@ -4,6 +4,7 @@
 //! [events](Engine::events); the one path of a message is drawn in ARCHITECTURE.md.
 
 mod access;
+pub mod audit;
 mod chat;
 mod connection;
 mod contact;

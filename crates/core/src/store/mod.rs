@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Mls = 22,
     Epoch = 23,
     Receipt = 24,
+    /// What an audit lets live for two seconds.
+    Audit = 25,
 }
 
 impl Kind {
