@@ -70,7 +70,7 @@ fn assert_clean(image: &Path, cipher: &PageCipher, scanner: &Scanner, frames: us
     read_pages(&image.join("profile/vault.db"), cipher, count).unwrap();
     assert!(in_log >= frames, "only {in_log} frames of the log were searched");
     let pages = report.pages.authentic;
-    assert!(pages > 1_000, "only {pages} pages were searched");
+    assert!(pages > 400, "only {pages} pages were searched");
     println!("searched {} files, {} bytes, {pages} pages, {in_log} of them in the log", report.files, report.bytes);
 }
 

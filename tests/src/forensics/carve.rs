@@ -107,6 +107,11 @@ impl Hoard {
         }
     }
 
+    /// Takes the rows, and no keys, that were found elsewhere or at another time.
+    pub fn add_rows(&mut self, of: Self) {
+        self.rows.extend(of.rows);
+    }
+
     /// Shares and states, wherever they lie.
     fn search_keys(&mut self, bytes: &[u8]) {
         let Ok(magics) = AhoCorasick::new([b"MFSH\x01", b"MFST\x01"]) else { return };
