@@ -38,7 +38,7 @@ async fn a_locked_profile_goes_on_wiping_and_receives_after_the_unlock() {
     let locked = bela.engine.lock().await.unwrap();
     assert!(matches!(bela.messages(chat_b), Err(error) if error.code() == "vault_is_locked"));
     anna.engine.send_message(chat_a, "meanwhile", None).await.unwrap();
-    assert!(anna.engine.flush(Duration::from_secs(120)).await);
+    assert!(anna.engine.flush(Duration::from_mins(2)).await);
 
     let left = received.expires_at.unwrap().timestamp_millis() - bela.engine.vault().now().0;
     world.clock.advance(u64::try_from(left).unwrap() + 1);
@@ -50,7 +50,7 @@ async fn a_locked_profile_goes_on_wiping_and_receives_after_the_unlock() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(120), is_wiped).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(2), is_wiped).await.unwrap();
     assert!(bela.engine.is_locked());
     let wrong = locked.unlock(Passphrase::from("other words".to_owned())).await.unwrap_err();
     assert!(matches!(wrong, Error::Access(_)) && bela.engine.is_locked());
