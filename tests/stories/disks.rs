@@ -64,17 +64,17 @@ async fn a_raw_disk_gives_nothing_back(kind: FileSystem, size: usize) {
 /// Key files that were copied before the wipe and deleted after it, as a careless backup does.
 async fn a_deleted_copy_of_the_keys_is_found(kind: FileSystem) {
     let Some(disk) = DiskImage::mount(kind).unwrap() else { return };
-    let copies = [0, 1, 2].map(|n| disk.path().join(format!("copy {n}")));
+    let stray = [0, 1, 2].map(|n| disk.path().join(format!("copy {n}")));
     let copied = |place: &Place| {
         let keys = [place.profile.join("state.0"), place.profile.join("state.1"), place.share.join("share")];
-        for (key, copy) in keys.iter().zip(&copies) {
+        for (key, copy) in keys.iter().zip(&stray) {
             std::fs::write(copy, std::fs::read(key).unwrap()).unwrap();
         }
         disk.raw().unwrap();
     };
     let (lives, _, before) = live(&disk, Mix::Append, SIZE, copied).await;
     // By another program: no source of this house removes files but through its one door.
-    assert!(Command::new("rm").args(&copies).status().unwrap().success());
+    assert!(Command::new("rm").args(&stray).status().unwrap().success());
     let mut hoard = carve(&lives, &disk);
     hoard.add_rows(before);
     let recovered = hoard.opened().items().intersection(&lives.dead()).count();
