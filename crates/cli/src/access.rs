@@ -1,25 +1,12 @@
 //! The verbs that change what opens a profile.
 
-use std::num::NonZeroU32;
-
 use mayfly_core::{Engine, Passphrase, ProfilePlace};
-use serde::Serialize;
 
 use crate::{
     args::{Args, PassphraseVerb, Switch},
     output::{Failure, print},
     verbs::read_passphrase,
 };
-
-/// What opens the profile now.
-#[derive(Serialize)]
-struct AccessView {
-    has_passphrase: bool,
-    has_keyring: bool,
-    has_tpm: bool,
-    /// Wrong passphrases in a row after which everything is destroyed.
-    erase_after: Option<NonZeroU32>,
-}
 
 /// Changes the passphrase; `present` is the one that opened the profile.
 ///
@@ -89,7 +76,20 @@ pub async fn switch_tpm(args: &Args, engine: &Engine, switch: Switch) -> Result<
     tell(args, engine, words)
 }
 
-/// Destroys the profile, which nobody has open.
+/// Destroys the profile, whoever has it open.
+///
+/// # Errors
+/// Those of the engine.
+pub async fn panic(args: &Args) -> Result<(), Failure> {
+    let place = ProfilePlace::for_dir(&args.profile);
+    if !Engine::exists(&place) {
+        return Err(mayfly_core::Error::ProfileMissing.into());
+    }
+    Engine::panic_at(&place).await?;
+    print(args.json, &serde_json::json!({ "destroyed": true }), "The profile is destroyed. Nothing opens it again.")
+}
+
+/// Destroys the profile, which nobody has open, and removes every file of it.
 ///
 /// # Errors
 /// Those of the engine.
@@ -103,13 +103,7 @@ pub async fn erase(args: &Args) -> Result<(), Failure> {
 }
 
 fn tell(args: &Args, engine: &Engine, words: &str) -> Result<(), Failure> {
-    let view = AccessView {
-        has_passphrase: engine.profile().has_passphrase,
-        has_keyring: engine.has_keyring(),
-        has_tpm: engine.has_tpm(),
-        erase_after: engine.erase_after(),
-    };
-    print(args.json, &view, words)
+    print(args.json, &engine.security(), words)
 }
 
 fn read(args: &Args) -> Result<Passphrase, Failure> {

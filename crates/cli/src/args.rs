@@ -106,6 +106,12 @@ pub enum Verb {
         #[arg(long, required = true)]
         yes: bool,
     },
+    /// Destroy the profile at once, without its passphrase and even while it is open elsewhere.
+    Panic {
+        /// Yes, destroy it.
+        #[arg(long, required = true)]
+        yes: bool,
+    },
     /// Look inside (only in builds for attacking the files).
     #[cfg(feature = "forensics")]
     #[command(subcommand)]

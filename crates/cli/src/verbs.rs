@@ -34,6 +34,9 @@ pub async fn run(args: &Args) -> Result<(), Failure> {
     if let Verb::Erase { .. } = args.verb {
         return access::erase(args).await;
     }
+    if let Verb::Panic { .. } = args.verb {
+        return access::panic(args).await;
+    }
     let (engine, passphrase) = open(args).await?;
     let result = if let Verb::Passphrase(verb) = &args.verb {
         access::change(args, &engine, *verb, passphrase).await
@@ -88,7 +91,7 @@ async fn open(args: &Args) -> Result<(Engine, Option<Passphrase>), Failure> {
 
 async fn run_open(args: &Args, engine: &Engine) -> Result<(), Failure> {
     match &args.verb {
-        Verb::Profile(_) | Verb::Passphrase(_) | Verb::Erase { .. } => Ok(()),
+        Verb::Profile(_) | Verb::Passphrase(_) | Verb::Erase { .. } | Verb::Panic { .. } => Ok(()),
         Verb::Tpm { switch } => access::switch_tpm(args, engine, *switch).await,
         Verb::Keyring { switch } => access::switch_keyring(args, engine, *switch).await,
         #[cfg(feature = "forensics")]

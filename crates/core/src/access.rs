@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use mayfly_vault::{Passphrase, Vault};
 
-use crate::{Engine, Error, ProfilePlace, engine::blocking};
+use crate::{Engine, Error, ProfilePlace, engine::blocking, profile, view::SecurityView};
 
 impl Engine {
     /// Sets a passphrase where there was none.
@@ -83,6 +83,46 @@ impl Engine {
     /// What [`set_erase_after`](Self::set_erase_after) set.
     pub fn erase_after(&self) -> Option<NonZeroU32> {
         self.store().erase_after()
+    }
+
+    /// What opens the profile, and what locks or destroys it.
+    pub fn security(&self) -> SecurityView {
+        let vault = self.store();
+        SecurityView {
+            has_passphrase: vault.has_passphrase(),
+            has_keyring: vault.has_keyring(),
+            has_tpm: vault.has_tpm(),
+            erase_after: vault.erase_after(),
+            lock_after_s: Some(self.profile_record().lock_after_s).filter(|seconds| *seconds > 0),
+        }
+    }
+
+    /// After how many seconds without a hand at it the window locks; `None` is never.
+    ///
+    /// # Errors
+    /// [`Error::LockAfterInvalid`]; [`Error::DiskFull`], [`Error::ReadOnly`].
+    pub async fn set_lock_after(&self, seconds: Option<u32>) -> Result<(), Error> {
+        let lock_after_s = profile::check_lock_after(seconds)?;
+        self.change_profile(move |record| record.lock_after_s = lock_after_s).await
+    }
+
+    /// Destroys the profile with everything in it, at once and for good. Nothing else works afterwards; drop it.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::ReadOnly`], [`Error::Store`]: its key files could not be overwritten.
+    pub async fn panic(&self) -> Result<(), Error> {
+        let vault = self.store().clone();
+        blocking(move || vault.panic()).await
+    }
+
+    /// Destroys the profile in this place, whether or not somebody has it open: whoever has finds out with the next wipe,
+    /// and keeps nothing.
+    ///
+    /// # Errors
+    /// As [`panic`](Self::panic).
+    pub async fn panic_at(place: &ProfilePlace) -> Result<(), Error> {
+        let place = place.vault();
+        blocking(move || Vault::panic_at(&place)).await
     }
 
     /// Destroys the profile in this place, which nobody has open, and removes its files and its entry in the keyring.

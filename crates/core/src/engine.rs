@@ -242,8 +242,18 @@ impl Engine {
         }
     }
 
-    fn profile_record(&self) -> ProfileRecord {
+    pub(crate) fn profile_record(&self) -> ProfileRecord {
         self.inner.profile.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes the profile's record, on the disk first.
+    pub(crate) async fn change_profile(&self, change: impl FnOnce(&mut ProfileRecord)) -> Result<(), Error> {
+        let mut record = self.profile_record();
+        change(&mut record);
+        let saved = record.clone();
+        self.inner.vault.write(Urgency::User, move |writer| profile::save(writer, &saved)).await?;
+        *self.inner.profile.write().unwrap_or_else(PoisonError::into_inner) = record;
+        Ok(())
     }
 
     /// Sets the relays that invitations name from now on.
@@ -251,11 +261,8 @@ impl Engine {
     /// # Errors
     /// [`Error::RelayInvalid`].
     pub async fn set_relays(&self, relays: Vec<String>) -> Result<ProfileView, Error> {
-        let mut record = self.profile_record();
-        record.relays = profile::check_relays(&relays)?;
-        let saved = record.clone();
-        self.inner.vault.write(Urgency::User, move |writer| profile::save(writer, &saved)).await?;
-        *self.inner.profile.write().unwrap_or_else(PoisonError::into_inner) = record;
+        let relays = profile::check_relays(&relays)?;
+        self.change_profile(move |record| record.relays = relays).await?;
         if let Some(connection) = self.connection() {
             inbox::refresh_routes(&self.inner.vault, &self.inner.routes, &connection).await?;
         }

@@ -73,6 +73,9 @@ pub enum Error {
     /// A life of 0, or of more than 365 days.
     #[error("A timer lasts from 1 second to 365 days, or is off.")]
     TimerInvalid,
+    /// A time after which to lock of less than 10 seconds, or of more than a day.
+    #[error("The window locks after 10 seconds to a day without a hand at it, or never.")]
+    LockAfterInvalid,
     /// Nothing was proposed that could be answered.
     #[error("No change of the timer waits for an answer.")]
     ProposalMissing,
@@ -121,6 +124,7 @@ impl Error {
             Self::MessageEmpty => "message_empty",
             Self::MessageTooLong => "message_too_long",
             Self::TimerInvalid => "timer_invalid",
+            Self::LockAfterInvalid => "lock_after_invalid",
             Self::ProposalMissing => "proposal_missing",
             Self::Closed => "closed",
             Self::DiskFull => "disk_full",

@@ -15,6 +15,9 @@ const MAX_NAME_CHARS: usize = 64;
 /// The most relays that an invitation names.
 const MAX_RELAYS: usize = 4;
 
+/// 10 seconds to a day.
+const LOCK_AFTER_S: std::ops::RangeInclusive<u32> = 10..=86_400;
+
 /// What a profile is called that nobody named.
 pub(crate) const NAMELESS: &str = "Me";
 
@@ -34,6 +37,7 @@ pub(crate) fn create(writer: &mut Writer<'_>, name: &str, relays: &[String]) -> 
         inbox: Secret(inbox.secret_key().to_secret_bytes()),
         relays: check_relays(relays)?,
         default_timer: DEFAULT_TIMER,
+        lock_after_s: store::fifteen_minutes(),
     };
     save(writer, &record)?;
     Ok(record)
@@ -78,6 +82,18 @@ pub(crate) fn check_relays(relays: &[String]) -> Result<Vec<String>, Error> {
         }
     }
     if good.len() > MAX_RELAYS { Err(Error::RelayInvalid) } else { Ok(good) }
+}
+
+/// The seconds without a hand at it after which the window locks, as they are kept: 0 is never.
+///
+/// # Errors
+/// [`Error::LockAfterInvalid`].
+pub(crate) fn check_lock_after(seconds: Option<u32>) -> Result<u32, Error> {
+    match seconds {
+        None => Ok(0),
+        Some(seconds) if LOCK_AFTER_S.contains(&seconds) => Ok(seconds),
+        Some(_) => Err(Error::LockAfterInvalid),
+    }
 }
 
 /// Whether a relay can be reached from this computer alone.

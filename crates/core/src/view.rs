@@ -3,6 +3,8 @@
 //! These are the promise to scripts and to the UI alike; their TypeScript twins are generated from here
 //! (`ui/src/lib/backend/bindings`). Nothing in here is stored.
 
+use std::num::NonZeroU32;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -39,6 +41,21 @@ pub struct ProfileView {
     pub erasure: String,
     /// Whether a passphrase is asked for at the start.
     pub has_passphrase: bool,
+}
+
+/// What opens the profile, and what locks or destroys it.
+#[derive(Debug, Clone, Serialize, TS)]
+pub struct SecurityView {
+    /// Whether a passphrase is asked for.
+    pub has_passphrase: bool,
+    /// Whether it opens only with this login's keyring.
+    pub has_keyring: bool,
+    /// Whether it opens only with this machine's TPM.
+    pub has_tpm: bool,
+    /// Wrong passphrases in a row after which everything is destroyed; `null` is never.
+    pub erase_after: Option<NonZeroU32>,
+    /// Seconds without a hand at it after which the window locks; `null` is never. Without a passphrase nothing locks.
+    pub lock_after_s: Option<u32>,
 }
 
 /// A contact link that somebody else can accept.

@@ -209,6 +209,7 @@ impl Files {
 
     pub(crate) fn write_copy_a(&mut self, slot: &Slot) -> Result<(), Error> {
         self.refuse_after_panic()?;
+        self.obey_panic()?;
         self.is_copy_a_doubtful = true;
         self.share.write_at(0, &slot.encode())?;
         self.is_copy_a_doubtful = false;
@@ -217,11 +218,21 @@ impl Files {
 
     pub(crate) fn write_copy_b(&mut self, slot: &Slot) -> Result<(), Error> {
         self.refuse_after_panic()?;
+        self.obey_panic()?;
         self.share.write_at(PAGE as u64, &slot.encode())
     }
 
     fn refuse_after_panic(&self) -> Result<(), Error> {
         if self.is_panicked { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Another process has destroyed the vault under this one: then it stays destroyed. Asked between a state and its
+    /// share: what was written before the panic it has zeroed, and what was written after it meets this.
+    fn obey_panic(&mut self) -> Result<(), Error> {
+        let share = self.share.start()?;
+        let Some(elsewhere) = share.chunks(PAGE).find_map(left_elsewhere) else { return Ok(()) };
+        self.panic(elsewhere)?;
+        Err(Error::Panicked)
     }
 
     /// Destroys the slot and both states.
@@ -258,6 +269,14 @@ impl InPlace {
         }
         let length = found.max(least);
         Ok(Self { file, length, used: length })
+    }
+
+    /// What stands in the file now, whoever wrote it.
+    fn start(&mut self) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::with_capacity(self.length);
+        self.file.seek(SeekFrom::Start(0))?;
+        (&self.file).take(self.length as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     pub(crate) fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {

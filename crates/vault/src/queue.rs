@@ -327,7 +327,13 @@ impl Machine {
     }
 
     pub(crate) fn rotate_by(&self, ledger: Ledger<'_>, change: Option<Change>) -> Result<(), Error> {
-        self.shared.rotate(ledger, change)?;
+        let rotated = self.shared.rotate(ledger, change);
+        if matches!(rotated, Err(Error::Panicked)) {
+            self.shared.keys_mut().forget_all();
+            self.shared.shut();
+            self.queue.stop();
+        }
+        rotated?;
         self.shared.progress.send_modify(|progress| {
             progress.wiped += 1;
             progress.is_moving = self.shared.keys().is_moving();

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use records::{
     ChatRecord, EpochRecord, InvitationRecord, MessageRecord, OutboxRecord, Outgoing, ProfileRecord, ReceiptRecord,
-    Secret, StateRecord,
+    Secret, StateRecord, fifteen_minutes,
 };
 
 use crate::Error;

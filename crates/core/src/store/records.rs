@@ -25,6 +25,14 @@ pub(crate) struct ProfileRecord {
     pub relays: Vec<String>,
     /// What new chats start with.
     pub default_timer: Timer,
+    /// After how many seconds without a hand at it the window locks; 0 is never.
+    #[serde(default = "fifteen_minutes")]
+    pub lock_after_s: u32,
+}
+
+/// What [`ProfileRecord::lock_after_s`] is where nobody has chosen.
+pub(crate) const fn fifteen_minutes() -> u32 {
+    15 * 60
 }
 
 /// 32 secret bytes.

@@ -243,6 +243,28 @@ fn panic_works_without_opening_and_where_nothing_is() {
 }
 
 #[test]
+fn a_panic_that_comes_from_elsewhere_ends_a_running_vault_for_good() {
+    let home = Home::new();
+    let vault = home.create();
+    let id = insert(&vault, None, Life::Record, b"a").unwrap();
+    // The files of before the panic, as its own descriptors still have them.
+    let share = std::fs::File::open(home.place.share.join("share")).unwrap();
+    let states = [0, 1].map(|n| std::fs::File::open(home.place.profile.join(format!("state.{n}"))).unwrap());
+    Vault::panic_at(&home.place).unwrap();
+    assert_eq!(block_on(vault.wipe()), Err(Error::Panicked));
+    assert_eq!(block_on(vault.wipe()), Err(Error::Closed));
+    assert_eq!(vault.read(|r| r.item(id)), Err(Error::Closed));
+    drop(vault);
+    let bytes = |mut file: std::fs::File| {
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut file, &mut bytes).unwrap();
+        bytes
+    };
+    assert!(bytes(share).chunks(4096).all(|copy| copy.starts_with(b"MFPX")));
+    assert!(states.map(bytes).iter().flatten().all(|byte| *byte == 0));
+}
+
+#[test]
 fn the_tier_is_told_in_words() {
     let home = Home::new();
     let vault = home.create();
