@@ -9,6 +9,9 @@ mod commands;
 mod embedded_relay;
 mod error;
 mod hardening;
+mod idle;
+#[cfg(target_os = "linux")]
+mod logind;
 mod paths;
 mod setup;
 mod state;

@@ -1,10 +1,16 @@
 //! Puts the pieces together, runs the event loop, and closes the profile at the end.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
+use mayfly_core::SystemClock;
 use tauri::{App, AppHandle, Manager as _, RunEvent, Runtime};
 
 use crate::{commands, paths::Paths, state::AppState, window};
+
+/// How often to look whether somebody is still at it, at the least: a sleeping machine's time does not wake a timer.
+const IDLE_LOOK_MS: u64 = 5_000;
+/// And at the most.
+const IDLE_LEAST_MS: u64 = 100;
 
 /// Runs the app until its window is closed.
 pub fn run() -> ExitCode {
@@ -33,10 +39,43 @@ fn report(error: &tauri::Error) {
 fn set_up<R: Runtime>(app: &mut App<R>) -> Result<(), Box<dyn std::error::Error>> {
     let paths = Paths::from_environment()?;
     let webview = paths.webview.clone();
-    app.manage(AppState::new(paths, std::env::var("MAYFLY_RELAY").ok()));
+    app.manage(AppState::new(paths, std::env::var("MAYFLY_RELAY").ok(), Arc::new(SystemClock)));
     window::open(app.handle(), &webview)?;
     end_on_signals(app.handle());
+    lock_when_idle(app.handle());
+    lock_with_session(app.handle());
     Ok(())
+}
+
+/// Locks once nobody has been at it for as long as the person has set.
+fn lock_when_idle<R: Runtime>(app: &AppHandle<R>) {
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        loop {
+            let left_ms = app.state::<AppState>().locks_in_ms().await;
+            if left_ms == Some(0) {
+                lock(&app).await;
+            }
+            let wait_ms = left_ms.map_or(IDLE_LOOK_MS, |left_ms| left_ms.clamp(IDLE_LEAST_MS, IDLE_LOOK_MS));
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        }
+    });
+}
+
+/// Locks before the machine sleeps, and when the login is locked.
+#[cfg(target_os = "linux")]
+fn lock_with_session<R: Runtime>(app: &AppHandle<R>) {
+    let is_heard = Arc::clone(&app.state::<AppState>().is_login_heard);
+    let app = app.clone();
+    crate::logind::watch(is_heard, move || tauri::async_runtime::block_on(lock(&app)));
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lock_with_session<R: Runtime>(_app: &AppHandle<R>) {}
+
+/// A profile without a passphrase stays open, and so does a window that has none.
+async fn lock<R: Runtime>(app: &AppHandle<R>) {
+    let _ = app.state::<AppState>().lock(|| window::renew(app)).await;
 }
 
 /// Closes the profile before the process ends.

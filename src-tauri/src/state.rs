@@ -1,16 +1,16 @@
 //! The shell's state: the profile that is open, its tasks, and the embedded relay.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
-use mayfly_core::{Engine, NewProfile, Passphrase, Running, SystemClock, view::ProfileView};
+use mayfly_core::{Clock, Engine, LockedProfile, NewProfile, Passphrase, Running, view::ProfileView};
 use serde::Serialize;
 use tauri::async_runtime::JoinHandle;
 use tokio::sync::RwLock;
 
-use crate::{embedded_relay::OwnRelay, error::Error, paths::Paths};
+use crate::{embedded_relay::OwnRelay, error::Error, idle::Idle, paths::Paths};
 
 /// How long the window's end may wait for the profile to close. What is not written by then is safe all the same:
 /// the next start finds it as a crash would leave it.
@@ -34,14 +34,25 @@ struct Open {
     running: Running,
 }
 
-/// What all commands share. Opening holds the lock, so that whoever asks meanwhile waits for the outcome.
+/// A profile that this program holds.
+enum Held {
+    Open(Open),
+    Locked(LockedProfile),
+}
+
+/// What all commands share. Opening and locking hold the lock, so that whoever asks meanwhile waits for the outcome.
 pub struct AppState {
     paths: Paths,
+    clock: Arc<dyn Clock>,
     /// What `MAYFLY_RELAY` says.
     relays_elsewhere: Option<String>,
-    open: RwLock<Option<Open>>,
+    held: RwLock<Option<Held>>,
     relay: tokio::sync::Mutex<Option<OwnRelay>>,
     watcher: Mutex<Option<JoinHandle<()>>>,
+    /// When a hand was last at it.
+    pub idle: Idle,
+    /// Whether the login tells when it is locked or put to sleep.
+    pub is_login_heard: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for AppState {
@@ -53,13 +64,16 @@ impl std::fmt::Debug for AppState {
 
 impl AppState {
     /// Nothing is open yet.
-    pub fn new(paths: Paths, relays_elsewhere: Option<String>) -> Self {
+    pub fn new(paths: Paths, relays_elsewhere: Option<String>, clock: Arc<dyn Clock>) -> Self {
         Self {
             paths,
+            idle: Idle::new(Arc::clone(&clock)),
+            clock,
             relays_elsewhere,
-            open: RwLock::default(),
+            held: RwLock::default(),
             relay: tokio::sync::Mutex::default(),
             watcher: Mutex::default(),
+            is_login_heard: Arc::default(),
         }
     }
 
@@ -68,9 +82,11 @@ impl AppState {
     /// # Errors
     /// Those of opening.
     pub async fn settle(&self) -> Result<ProfileState, Error> {
-        let mut open = self.open.write().await;
-        if open.is_some() {
-            return Ok(ProfileState::Open);
+        let mut held = self.held.write().await;
+        match &*held {
+            Some(Held::Open(_)) => return Ok(ProfileState::Open),
+            Some(Held::Locked(_)) => return Ok(ProfileState::Locked),
+            None => {}
         }
         if !Engine::exists(&self.paths.profile) {
             return Ok(ProfileState::None);
@@ -78,7 +94,7 @@ impl AppState {
         if Engine::needs_passphrase(&self.paths.profile)? {
             return Ok(ProfileState::Locked);
         }
-        *open = Some(self.open_engine(None).await?);
+        *held = Some(Held::Open(self.open_engine(None).await?));
         Ok(ProfileState::Open)
     }
 
@@ -87,26 +103,120 @@ impl AppState {
     /// # Errors
     /// Those of [`Engine::create`], and [`Error::Relay`].
     pub async fn create(&self, name: String, passphrase: Option<String>) -> Result<ProfileView, Error> {
-        let mut open = self.open.write().await;
+        let mut held = self.held.write().await;
         let relays = self.own_relays().await?;
         let new = NewProfile { name, passphrase: passphrase.map(Passphrase::from), relays };
-        let engine = Engine::create(&self.paths.profile, new, Arc::new(SystemClock)).await?;
+        let engine = Engine::create(&self.paths.profile, new, Arc::clone(&self.clock)).await?;
         let view = engine.profile();
-        *open = Some(Open { running: engine.run(), engine });
+        *held = Some(Held::Open(Open { running: engine.run(), engine }));
+        self.idle.touch();
         Ok(view)
     }
 
-    /// Opens the profile. What died meanwhile is destroyed before this returns.
+    /// Opens the profile, or unlocks it. What died meanwhile is destroyed before this returns.
+    ///
+    /// # Errors
+    /// Those of [`Engine::open`] and [`LockedProfile::unlock`].
+    pub async fn unlock(&self, passphrase: Option<String>) -> Result<ProfileView, Error> {
+        let mut held = self.held.write().await;
+        let passphrase = passphrase.map(Passphrase::from);
+        let opened = match held.take() {
+            Some(Held::Open(open)) => open,
+            Some(Held::Locked(locked)) => match self.unlock_locked(locked, passphrase).await {
+                Ok(open) => open,
+                Err((error, locked)) => {
+                    *held = locked.map(Held::Locked);
+                    return Err(error);
+                }
+            },
+            None => self.open_engine(passphrase).await?,
+        };
+        self.idle.touch();
+        let view = opened.engine.profile();
+        *held = Some(Held::Open(opened));
+        Ok(view)
+    }
+
+    /// Gives the locked profile back with the error, where there is still one.
+    async fn unlock_locked(
+        &self,
+        locked: LockedProfile,
+        passphrase: Option<Passphrase>,
+    ) -> Result<Open, (Error, Option<LockedProfile>)> {
+        let Some(passphrase) = passphrase else {
+            return Err((mayfly_core::Error::PassphraseRequired.into(), Some(locked)));
+        };
+        match locked.unlock(passphrase.clone()).await {
+            Ok(engine) => Ok(Open { running: engine.run(), engine }),
+            Err(error) if error.is_duress() => {
+                // Whatever this says: opening anew with the same passphrase is what destroys.
+                let _ = locked.close().await;
+                self.open_engine(Some(passphrase)).await.map_err(|error| (error, None))
+            }
+            Err(mayfly_core::Error::ProfileDestroyed) => Err((mayfly_core::Error::ProfileDestroyed.into(), None)),
+            Err(error) => Err((error.into(), Some(locked))),
+        }
+    }
+
+    /// Locks the profile, if it is open: what it held in memory is gone when this returns, and what falls due goes on
+    /// dying. `cover` is called at once, before anything that takes time.
+    ///
+    /// # Errors
+    /// [`mayfly_core::Error::Access`] without a passphrase: it stays open.
+    pub async fn lock(&self, cover: impl FnOnce()) -> Result<(), Error> {
+        let mut held = self.held.write().await;
+        let Some(Held::Open(open)) = &*held else { return Ok(()) };
+        open.engine.can_lock()?;
+        cover();
+        self.stop_watching();
+        let Some(Held::Open(Open { engine, running })) = held.take() else { return Ok(()) };
+        running.stop().await;
+        *held = Some(Held::Locked(engine.lock().await?));
+        Ok(())
+    }
+
+    /// How many milliseconds are left until the profile is to lock by itself; `None` where it is not to.
+    pub async fn locks_in_ms(&self) -> Option<u64> {
+        let engine = self.engine().await.ok()?;
+        let security = engine.security();
+        security.lock_after_s.filter(|_| security.has_passphrase).map(|limit_s| self.idle.left_ms(limit_s))
+    }
+
+    /// Destroys the profile, keys first, open or not; `cover` is called as soon as they are gone.
+    ///
+    /// # Errors
+    /// Those of [`Engine::panic_at`].
+    pub async fn panic(&self, cover: impl FnOnce()) -> Result<(), Error> {
+        let mut held = self.held.write().await;
+        let destroyed = match &*held {
+            Some(Held::Open(open)) => open.engine.panic().await,
+            Some(Held::Locked(locked)) => locked.panic().await,
+            None => Engine::panic_at(&self.paths.profile).await,
+        };
+        cover();
+        self.stop_watching();
+        if let Some(Held::Open(open)) = held.take() {
+            open.running.stop().await;
+        }
+        Ok(destroyed?)
+    }
+
+    /// Closes the profile, which [the passphrase that destroys](mayfly_core::Error::is_duress) was given to, and opens its
+    /// place anew with it: what is there then is empty.
     ///
     /// # Errors
     /// Those of [`Engine::open`].
-    pub async fn unlock(&self, passphrase: Option<String>) -> Result<ProfileView, Error> {
-        let mut open = self.open.write().await;
-        if let Some(open) = &*open {
-            return Ok(open.engine.profile());
+    pub async fn start_over(&self, passphrase: Passphrase, cover: impl FnOnce()) -> Result<(), Error> {
+        let mut held = self.held.write().await;
+        cover();
+        self.stop_watching();
+        if let Some(Held::Open(Open { engine, running })) = held.take() {
+            running.stop().await;
+            // Opening it again destroys what this could not.
+            let _ = engine.close().await;
         }
-        let opened = self.open_engine(passphrase.map(Passphrase::from)).await?;
-        Ok(open.insert(opened).engine.profile())
+        *held = Some(Held::Open(self.open_engine(Some(passphrase)).await?));
+        Ok(())
     }
 
     /// The engine of the open profile.
@@ -114,7 +224,10 @@ impl AppState {
     /// # Errors
     /// [`Error::NotOpen`].
     pub async fn engine(&self) -> Result<Engine, Error> {
-        self.open.read().await.as_ref().map(|open| open.engine.clone()).ok_or(Error::NotOpen)
+        match &*self.held.read().await {
+            Some(Held::Open(open)) => Ok(open.engine.clone()),
+            _ => Err(Error::NotOpen),
+        }
     }
 
     /// Keeps the task that tells events to the window. A page that is loaded anew listens anew; the old ear is gone.
@@ -125,14 +238,24 @@ impl AppState {
         }
     }
 
+    fn stop_watching(&self) {
+        if let Some(watcher) = self.watcher.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            watcher.abort();
+        }
+    }
+
     /// Closes the profile and ends the relay, within a bound.
     pub async fn close(&self) {
         let _ = tokio::time::timeout(CLOSING_LIMIT, async {
-            if let Some(Open { engine, running }) = self.open.write().await.take() {
-                running.stop().await;
-                // A fault at the end is the next start's to find; there is no window left to tell it to.
-                let _ = engine.close().await;
-            }
+            // A fault at the end is the next start's to find; there is no window left to tell it to.
+            let _ = match self.held.write().await.take() {
+                Some(Held::Open(Open { engine, running })) => {
+                    running.stop().await;
+                    engine.close().await
+                }
+                Some(Held::Locked(locked)) => locked.close().await,
+                None => Ok(()),
+            };
             if let Some(relay) = self.relay.lock().await.take() {
                 relay.stop().await;
             }
@@ -141,7 +264,7 @@ impl AppState {
     }
 
     async fn open_engine(&self, passphrase: Option<Passphrase>) -> Result<Open, Error> {
-        let engine = Engine::open(&self.paths.profile, passphrase, Arc::new(SystemClock)).await?;
+        let engine = Engine::open(&self.paths.profile, passphrase, Arc::clone(&self.clock)).await?;
         // Without its own relay the profile opens all the same, and says that it is offline.
         let _ = self.own_relays().await;
         Ok(Open { running: engine.run(), engine })

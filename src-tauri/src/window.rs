@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use tauri::{AppHandle, Runtime, Url, WebviewUrl, WebviewWindow, WebviewWindowBuilder, webview::NewWindowResponse};
+use tauri::{
+    AppHandle, Manager as _, Runtime, Url, WebviewUrl, WebviewWindow, WebviewWindowBuilder, webview::NewWindowResponse,
+};
 
 /// Its label, which the capability names.
 pub const LABEL: &str = "main";
@@ -32,6 +34,19 @@ pub fn open<R: Runtime>(app: &AppHandle<R>, data: &Path) -> tauri::Result<Webvie
         None => builder,
     };
     builder.build()
+}
+
+/// Begins the page anew. Where the platform lets us, the process that held it ends first: what a page has shown stays in
+/// that process's memory for as long as it lives, whatever the page forgets.
+pub fn renew<R: Runtime>(app: &AppHandle<R>) {
+    let Some(window) = app.get_webview_window(LABEL) else { return };
+    #[cfg(target_os = "linux")]
+    let _ = window.with_webview(|webview| {
+        use webkit2gtk::WebViewExt as _;
+        webview.inner().terminate_web_process();
+    });
+    // A page that cannot be loaded again shows nothing, and that is what matters here.
+    let _ = window.reload();
 }
 
 /// Whether an address is the app's own page.

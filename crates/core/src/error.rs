@@ -137,6 +137,11 @@ impl Error {
 }
 
 impl Error {
+    /// Whether this was the passphrase that destroys: close the profile and open its place anew with the same passphrase.
+    pub fn is_duress(&self) -> bool {
+        matches!(self, Self::Access(mayfly_vault::Error::Duress))
+    }
+
     /// How many seconds to wait before trying again, where that is the reason.
     pub fn wait_s(&self) -> Option<u64> {
         match self {
@@ -173,6 +178,7 @@ impl From<mayfly_vault::Error> for Error {
             | Vault::PassphraseWrong
             | Vault::PassphraseSet
             | Vault::PassphraseUnset
+            | Vault::Duress
             | Vault::DuressIsPassphrase
             | Vault::TooManyAttempts { .. }
             | Vault::KeyringUnavailable

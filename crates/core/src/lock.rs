@@ -14,15 +14,28 @@ pub struct LockedProfile {
 }
 
 impl Engine {
+    /// Whether it can be locked.
+    ///
+    /// # Errors
+    /// [`Error::Access`] where there is no passphrase.
+    pub fn can_lock(&self) -> Result<(), Error> {
+        if self.store().has_passphrase() { Ok(()) } else { Err(mayfly_vault::Error::PassphraseUnset.into()) }
+    }
+
     /// Wipes, and locks the profile. Stop [`Running`](crate::Running) first, and drop every clone of this engine afterwards:
     /// what it holds in memory goes with the last one, and all it is asked for until then fails.
     ///
+    /// It locks also where the wipe fails, on a full disk for instance: the locked profile tries that again by itself.
+    ///
     /// # Errors
-    /// [`Error::Access`] where there is no passphrase; [`Error::DiskFull`], [`Error::Store`]: what was due may still have
-    /// to be wiped, and [`is_locked`](Self::is_locked) says that it is locked all the same: ask once more.
+    /// [`Error::Access`] where there is no passphrase; [`Error::Closed`]. It is not locked then.
     pub async fn lock(&self) -> Result<LockedProfile, Error> {
         let vault = self.store().clone();
-        vault.lock().await?;
+        if let Err(refusal) = vault.lock().await
+            && !vault.is_locked()
+        {
+            return Err(refusal.into());
+        }
         let mut tasks = JoinSet::new();
         tasks.spawn(reaper::run(vault.clone()));
         Ok(LockedProfile { vault, _reaper: tasks })
@@ -40,12 +53,25 @@ impl LockedProfile {
     ///
     /// # Errors
     /// [`Error::Access`] for a wrong passphrase, or one too soon; [`Error::ProfileDestroyed`] when it was one too many;
-    /// [`Error::Store`] with the code `duress`: drop this and open the place anew with the same passphrase.
+    /// one that [is for duress](Error::is_duress): close this and open the place anew with the same passphrase.
     pub async fn unlock(&self, pass: Passphrase) -> Result<Engine, Error> {
         let vault = self.vault.clone();
         blocking(move || vault.unlock(&pass)).await?;
-        let record = self.vault.read(profile::load)?;
-        Engine::from_parts(self.vault.clone(), record)
+        let opened = self.vault.read(profile::load).and_then(|record| Engine::from_parts(self.vault.clone(), record));
+        if opened.is_err() {
+            // Nobody holds it open, so it must not stay open.
+            let _ = self.vault.lock().await;
+        }
+        opened
+    }
+
+    /// Destroys the profile with everything in it, at once and for good.
+    ///
+    /// # Errors
+    /// [`Error::DiskFull`], [`Error::ReadOnly`], [`Error::Store`]: its key files could not be overwritten.
+    pub async fn panic(&self) -> Result<(), Error> {
+        let vault = self.vault.clone();
+        blocking(move || vault.panic()).await
     }
 
     /// Closes the profile.

@@ -306,8 +306,9 @@ impl Vault {
     /// share, so it binds whoever types, and nobody who copies the files and tries elsewhere.
     ///
     /// # Errors
-    /// [`Error::Disk`].
+    /// [`Error::IsLocked`], [`Error::Disk`].
     pub fn set_erase_after(&self, failures: Option<NonZeroU32>) -> Result<(), Error> {
+        self.shared().check_unlocked()?;
         self.shared().gate.attempts().set_erase_after(failures.map_or(0, NonZeroU32::get))
     }
 

@@ -4,6 +4,7 @@ mod chats;
 mod invitations;
 mod messages;
 mod profile;
+mod security;
 
 use mayfly_core::{ChatId, ItemId};
 use tauri::{Runtime, ipc::Invoke};
@@ -20,6 +21,18 @@ pub fn handler<R: Runtime>() -> impl Fn(Invoke<R>) -> bool + Send + Sync + 'stat
         profile::set_relays,
         profile::status,
         profile::watch,
+        security::active,
+        security::lock,
+        security::panic,
+        security::security,
+        security::set_passphrase,
+        security::change_passphrase,
+        security::remove_passphrase,
+        security::set_duress,
+        security::use_keyring,
+        security::use_tpm,
+        security::set_erase_after,
+        security::set_lock_after,
         invitations::create_invitation,
         invitations::accept_invitation,
         chats::chats,

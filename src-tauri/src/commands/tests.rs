@@ -1,8 +1,11 @@
 //! The commands as the window calls them, over tauri's mock runtime and a real engine.
 
+use std::sync::Arc;
+
+use mayfly_core::{MovableClock, UnixMs};
 use serde_json::{Value, json};
 use tauri::{
-    App, WebviewWindow, WebviewWindowBuilder,
+    App, Manager as _, WebviewWindow, WebviewWindowBuilder,
     ipc::{CallbackFn, InvokeBody},
     test::{INVOKE_KEY, MockRuntime, get_ipc_response, mock_builder, mock_context, noop_assets},
     webview::InvokeRequest,
@@ -14,8 +17,9 @@ use crate::{paths::Paths, state::AppState};
 
 /// An app with folders of its own and a relay that nobody runs: these stories need none.
 struct Story {
-    _folders: TempDir,
-    _app: App<MockRuntime>,
+    folders: TempDir,
+    app: App<MockRuntime>,
+    clock: MovableClock,
     window: WebviewWindow<MockRuntime>,
 }
 
@@ -25,13 +29,29 @@ impl Story {
         let profile =
             mayfly_core::ProfilePlace { dir: folders.path().join("profile"), share_dir: folders.path().join("share") };
         let paths = Paths { profile, relay: folders.path().join("relay"), webview: folders.path().join("webview") };
+        let clock = MovableClock::new(UnixMs::T0.plus_ms(86_400_000));
         let app = mock_builder()
             .invoke_handler(handler())
-            .manage(AppState::new(paths, Some("ws://127.0.0.1:9".to_owned())))
+            .manage(AppState::new(paths, Some("ws://127.0.0.1:9".to_owned()), Arc::new(clock.clone())))
             .build(mock_context(noop_assets()))
             .unwrap();
         let window = WebviewWindowBuilder::new(&app, "main", tauri::WebviewUrl::default()).build().unwrap();
-        Self { _folders: folders, _app: app, window }
+        Self { folders, app, clock, window }
+    }
+
+    fn state(&self) -> tauri::State<'_, AppState> {
+        self.app.state()
+    }
+
+    /// A profile with the passphrase "five words".
+    fn begin_with_passphrase() -> Self {
+        let story = Self::begin();
+        story.call("create_profile", json!({ "name": "Ada", "passphrase": "five words" })).unwrap();
+        story
+    }
+
+    fn unlock(&self, passphrase: &str) -> Result<Value, Value> {
+        self.call("unlock", json!({ "passphrase": passphrase }))
     }
 
     fn call(&self, command: &str, arguments: Value) -> Result<Value, Value> {
@@ -81,4 +101,100 @@ fn nothing_is_read_in_a_window_that_is_not_in_front() {
     // The mock runtime's window never has the focus.
     let refusal = story.call("mark_read", json!({ "chat": "0".repeat(32), "ids": [] })).unwrap_err();
     assert_eq!(refusal["code"], "not_focused");
+}
+
+#[test]
+fn a_locked_profile_answers_nothing_until_its_passphrase_comes() {
+    let story = Story::begin();
+    story.call("create_profile", json!({ "name": "Ada", "passphrase": null })).unwrap();
+    assert_eq!(story.call("lock", json!({})).unwrap_err()["code"], "passphrase_unset");
+    assert_eq!(story.call("profile_state", json!({})).unwrap(), json!({ "state": "open" }));
+    let security = story.call("set_passphrase", json!({ "passphrase": "five words" })).unwrap();
+    assert_eq!((&security["has_passphrase"], &security["lock_after_s"]), (&json!(true), &json!(900)));
+
+    story.call("lock", json!({})).unwrap();
+    assert_eq!(story.call("profile_state", json!({})).unwrap(), json!({ "state": "locked" }));
+    for command in ["chats", "profile", "security", "status"] {
+        assert_eq!(story.call(command, json!({})).unwrap_err()["code"], "not_open", "{command}");
+    }
+    story.call("lock", json!({})).unwrap();
+    assert_eq!(story.unlock("four words").unwrap_err()["code"], "passphrase_wrong");
+    assert_eq!(story.call("unlock", json!({ "passphrase": null })).unwrap_err()["code"], "passphrase_required");
+    assert_eq!(story.unlock("five words").unwrap()["name"], "Ada");
+    assert_eq!(story.call("chats", json!({})).unwrap(), json!([]));
+}
+
+#[test]
+fn a_profile_that_nobody_is_at_locks_when_its_time_is_over_and_not_before() {
+    let story = Story::begin_with_passphrase();
+    assert_eq!(story.call("set_lock_after", json!({ "seconds": 9 })).unwrap_err()["code"], "lock_after_invalid");
+    story.call("set_lock_after", json!({ "seconds": 60 })).unwrap();
+    let left = || tauri::async_runtime::block_on(story.state().locks_in_ms());
+    story.clock.advance(59_000);
+    assert_eq!(left(), Some(1_000));
+    story.call("active", json!({})).unwrap();
+    assert_eq!(left(), Some(60_000));
+    story.clock.advance(60_000);
+    assert_eq!(left(), Some(0));
+    assert_eq!(story.call("set_lock_after", json!({ "seconds": null })).unwrap()["lock_after_s"], Value::Null);
+    assert_eq!(left(), None);
+    story.call("set_lock_after", json!({ "seconds": 60 })).unwrap();
+    story.call("remove_passphrase", json!({ "old": "five words" })).unwrap();
+    assert_eq!(left(), None, "what cannot be unlocked does not lock");
+}
+
+#[test]
+fn wrong_passphrases_cost_a_wait_that_the_window_can_count_down() {
+    let story = Story::begin_with_passphrase();
+    story.call("lock", json!({})).unwrap();
+    for _ in 0..3 {
+        assert_eq!(story.unlock("four words").unwrap_err()["code"], "passphrase_wrong");
+    }
+    let refusal = story.unlock("five words").unwrap_err();
+    assert_eq!((&refusal["code"], &refusal["wait_s"]), (&json!("too_many_attempts"), &json!(5)));
+    story.clock.advance(5_000);
+    story.unlock("five words").unwrap();
+}
+
+#[test]
+fn one_wrong_passphrase_too_many_destroys_the_profile_and_a_new_one_can_begin() {
+    let story = Story::begin_with_passphrase();
+    story.call("set_erase_after", json!({ "failures": 2 })).unwrap();
+    story.call("lock", json!({})).unwrap();
+    assert_eq!(story.unlock("four words").unwrap_err()["code"], "passphrase_wrong");
+    assert_eq!(story.unlock("four words").unwrap_err()["code"], "profile_destroyed");
+    assert_eq!(story.call("profile_state", json!({})).unwrap(), json!({ "state": "none" }));
+    story.call("create_profile", json!({ "name": "Eve", "passphrase": null })).unwrap();
+}
+
+#[test]
+fn the_passphrase_for_duress_opens_an_empty_profile_wherever_it_is_typed() {
+    for place in ["unlock", "change_passphrase", "remove_passphrase"] {
+        let story = Story::begin_with_passphrase();
+        let duress = json!({ "passphrase": "five words", "duress": "help" });
+        story.call("set_duress", duress).unwrap();
+        if place == "unlock" {
+            story.call("lock", json!({})).unwrap();
+        }
+        story.call(place, json!({ "passphrase": "help", "old": "help" })).unwrap();
+        assert_eq!(story.call("profile", json!({})).unwrap()["name"], "Me", "{place}");
+        story.call("lock", json!({})).unwrap();
+        story.unlock("help").unwrap();
+    }
+}
+
+#[test]
+fn a_panic_leaves_no_file_of_the_profile_open_or_locked() {
+    for is_locked in [false, true] {
+        let story = Story::begin_with_passphrase();
+        if is_locked {
+            story.call("lock", json!({})).unwrap();
+        }
+        let database = story.folders.path().join("profile").join("vault.db");
+        assert!(database.exists());
+        story.call("panic", json!({})).unwrap();
+        assert!(!database.exists() && !story.folders.path().join("share").join("share").exists());
+        assert_eq!(story.call("profile_state", json!({})).unwrap(), json!({ "state": "none" }));
+        story.call("create_profile", json!({ "name": "Eve", "passphrase": null })).unwrap();
+    }
 }

@@ -31,6 +31,7 @@ fn a_locked_vault_gives_nothing_and_takes_nothing_until_its_passphrase_comes() {
     assert_eq!(vault.remove_passphrase(&pass("word")), Err(Error::IsLocked));
     assert_eq!(block_on(vault.renew_database_key()), Err(Error::IsLocked));
     assert_eq!(block_on(vault.settled()), Err(Error::IsLocked));
+    assert_eq!(vault.set_erase_after(None), Err(Error::IsLocked));
     assert_eq!(vault.unlock(&pass("world")), Err(Error::PassphraseWrong));
     assert_eq!(vault.read(|r| r.item(id)), Err(Error::IsLocked));
     vault.unlock(&pass("word")).unwrap();
