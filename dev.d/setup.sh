@@ -6,11 +6,11 @@ DISK_WANTED_GB=12
 FILES_WANTED=4096
 
 APT_BUILD="libwebkit2gtk-4.1-dev librsvg2-dev libayatana-appindicator3-dev libssl-dev libdbus-1-dev pkg-config build-essential file"
-APT_TEST="gnome-keyring swtpm xvfb openbox webkit2gtk-driver libgl1-mesa-dri fonts-dejavu-core dbus dbus-x11 at-spi2-core gstreamer1.0-plugins-bad gstreamer1.0-libav xdotool imagemagick ffmpeg x11-utils lsof strace faketime mount e2fsprogs xfsprogs btrfs-progs"
+APT_TEST="python3-dbusmock libglib2.0-bin gnome-keyring swtpm xvfb openbox webkit2gtk-driver libgl1-mesa-dri fonts-dejavu-core dbus dbus-x11 at-spi2-core gstreamer1.0-plugins-bad gstreamer1.0-libav xdotool imagemagick ffmpeg x11-utils lsof strace faketime mount e2fsprogs xfsprogs btrfs-progs"
 DNF_BUILD="webkit2gtk4.1-devel librsvg2-devel libayatana-appindicator-gtk3-devel openssl-devel dbus-devel pkgconf-pkg-config gcc gcc-c++ make file"
-DNF_TEST="e2fsprogs xfsprogs btrfs-progs gnome-keyring xorg-x11-server-Xvfb openbox dbus-x11 at-spi2-core xdotool ImageMagick ffmpeg-free lsof strace libfaketime"
+DNF_TEST="python3-dbusmock glib2 e2fsprogs xfsprogs btrfs-progs gnome-keyring xorg-x11-server-Xvfb openbox dbus-x11 at-spi2-core xdotool ImageMagick ffmpeg-free lsof strace libfaketime"
 PACMAN_BUILD="webkit2gtk-4.1 librsvg libayatana-appindicator openssl dbus pkgconf base-devel file"
-PACMAN_TEST="e2fsprogs xfsprogs btrfs-progs gnome-keyring xorg-server-xvfb openbox dbus at-spi2-core xdotool imagemagick ffmpeg lsof strace libfaketime"
+PACMAN_TEST="python-dbusmock glib2 e2fsprogs xfsprogs btrfs-progs gnome-keyring xorg-server-xvfb openbox dbus at-spi2-core xdotool imagemagick ffmpeg lsof strace libfaketime"
 
 PROBLEMS=0
 

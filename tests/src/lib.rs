@@ -10,6 +10,7 @@ pub mod disk_image;
 pub mod faulty;
 pub mod forensics;
 pub mod lives;
+pub mod login;
 pub mod people;
 pub mod process;
 pub mod sabotage;

@@ -10,6 +10,7 @@ mod disks;
 mod doors;
 mod faults;
 mod kills;
+mod locked_windows;
 mod locks;
 mod no_trace;
 mod pages;

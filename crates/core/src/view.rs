@@ -310,6 +310,7 @@ mod tests {
         Event::export_all(&config).unwrap();
         ProfileView::export_all(&config).unwrap();
         InvitationView::export_all(&config).unwrap();
+        SecurityView::export_all(&config).unwrap();
         SentView::export_all(&config).unwrap();
         for entry in fs::read_dir(generated.path()).unwrap() {
             let path = entry.unwrap().path();
