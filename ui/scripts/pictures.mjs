@@ -33,11 +33,36 @@ const scenes = [
   { name: 'proposal', story: 'full', sizes: [sizes[0], sizes[2]], act: (page) => page.getByTestId('chat-row').nth(4).click() },
   { name: 'waiting', story: 'full', sizes: [sizes[1]], act: (page) => page.getByTestId('chat-row').nth(5).click() },
   { name: 'relays', story: 'full', sizes: [sizes[1]], act: (page) => page.getByTestId('connection').click() },
+  { name: 'security', story: 'guarded', sizes: [sizes[0], sizes[2]], act: openSecurity },
+  { name: 'passphrase', story: 'guarded', sizes: [sizes[1]], act: openPassphrase },
+  { name: 'panic', story: 'guarded', sizes: [sizes[1]], act: panicOnce },
+  { name: 'waits', story: 'waits', sizes: [sizes[1]], act: unlockBadly },
   { name: 'long', story: 'long', sizes: [sizes[1]], act: scrollBack },
 ];
 
 async function openFirst(page) {
   await page.getByTestId('chat-row').first().click();
+}
+
+async function openSecurity(page) {
+  await page.getByTestId('security-open').click();
+  await page.getByTestId('security-lock').waitFor();
+}
+
+async function openPassphrase(page) {
+  await openSecurity(page);
+  await page.getByTestId('security-passphrase-change').click();
+  await page.getByTestId('security-passphrase-fresh').fill('kettle mirror');
+}
+
+async function panicOnce(page) {
+  await openFirst(page);
+  await page.keyboard.press('Control+Shift+Backspace');
+}
+
+async function unlockBadly(page) {
+  await page.getByTestId('unlock-passphrase').fill('wasp');
+  await page.getByTestId('unlock-submit').click();
 }
 
 async function acceptBadly(page) {

@@ -128,10 +128,12 @@ pub(crate) struct Swept {
     pub(crate) condemned: i64,
 }
 
-/// A step of the wipe behind which somebody who examines the files may want it to stand still.
+/// A step of the wipe, for whoever examines the files in between or measures how long it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "forensics"), allow(dead_code))]
 pub enum Step {
+    /// The wipe begins, on the writer's thread.
+    W0 = 1,
     /// The new share stands: what is dead is irrecoverable.
     W2 = 2,
     /// The rows of the dead are removed.
@@ -169,6 +171,19 @@ pub(crate) struct Shared {
     pub(crate) progress: watch::Sender<Progress>,
     #[cfg(feature = "forensics")]
     pub(crate) stop_after: std::sync::atomic::AtomicU8,
+    #[cfg(feature = "forensics")]
+    pub(crate) watcher: Mutex<Option<Watcher>>,
+}
+
+/// Somebody who is called at each step of each wipe, on the writer's thread.
+#[cfg(feature = "forensics")]
+pub(crate) struct Watcher(pub(crate) Box<dyn Fn(Step) + Send>);
+
+#[cfg(feature = "forensics")]
+impl std::fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watcher")
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -206,8 +221,22 @@ impl Shared {
             progress: watch::Sender::default(),
             #[cfg(feature = "forensics")]
             stop_after: std::sync::atomic::AtomicU8::new(0),
+            #[cfg(feature = "forensics")]
+            watcher: Mutex::default(),
         }
     }
+
+    /// The wipe has come this far.
+    #[cfg(feature = "forensics")]
+    pub(crate) fn reached(&self, step: Step) {
+        if let Some(Watcher(watcher)) = &*lock(&self.watcher) {
+            watcher(step);
+        }
+    }
+
+    #[cfg(not(feature = "forensics"))]
+    #[allow(clippy::unused_self)] // As its twin, which tells.
+    pub(crate) const fn reached(&self, _step: Step) {}
 
     /// Whether the wipe is to stand still behind this step.
     #[cfg(feature = "forensics")]

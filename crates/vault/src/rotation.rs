@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::Error;
 use crate::access::{Change, Holding};
 use crate::cipher::{Key, random};
-use crate::keys::{Keys, Shared, Swept};
+use crate::keys::{Keys, Shared, Step, Swept};
 use crate::lock::Ledger;
 use crate::locked::Locked;
 use crate::opening::Slot;
@@ -100,6 +100,7 @@ impl Shared {
     /// database would have named is not.
     /// [`Error::TpmUnavailable`]: the TPM fell silent in the middle, and has to say first which of both it holds.
     pub(crate) fn rotate(&self, ledger: Ledger<'_>, change: Option<Change>) -> Result<Swept, Error> {
+        self.reached(Step::W0);
         let (now, reading) = self.now();
         let s_now = second_at(now.effective);
         // What time alone kills dies even where the pages that name the rest are damaged.
@@ -148,6 +149,7 @@ impl Shared {
             self.keys_mut().trees.pop();
         }
         sealed?;
+        self.reached(Step::W2);
         let condemned = last.unwrap_or(0);
         let mut swept = self.swept();
         *swept = Swept { s_now: swept.s_now.max(s_now), condemned: swept.condemned.max(condemned) };

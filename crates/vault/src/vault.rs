@@ -345,6 +345,13 @@ impl Vault {
         self.shared().stop_after.store(number, std::sync::atomic::Ordering::SeqCst);
     }
 
+    /// Has `watcher` called when a wipe begins and when what was due is irrecoverable, on the writer's thread.
+    #[cfg(feature = "forensics")]
+    pub fn watch_wipes(&self, watcher: impl Fn(crate::Step) + Send + 'static) {
+        let watcher = crate::keys::Watcher(Box::new(watcher));
+        *self.shared().watcher.lock().unwrap_or_else(PoisonError::into_inner) = Some(watcher);
+    }
+
     /// Whether the key of a leaf can still be derived.
     #[cfg(test)]
     pub(crate) fn has_key(&self, leaf: crate::seal::Leaf) -> bool {

@@ -62,6 +62,8 @@ pub const BARS: &[Bar] = &[
     Bar::ratio("insert_cpu_p50", 2.5),
     // A screen full of messages derives fifty leaves and opens fifty wraps and bodies, in less than any eye sees.
     Bar::value("newest_page_p50", 1.0),
+    // Who has to be quick has a blink.
+    Bar::value("panic_worst", 200.0),
     // Opening a big vault is opening its database and one wipe, not a walk through its items.
     Bar::value("unlock_to_first_page_p50", 100.0),
     // A state file holds that much from the start, so that no full disk can stop a wipe.

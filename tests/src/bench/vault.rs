@@ -3,6 +3,7 @@
 mod big;
 mod busy;
 mod dead;
+mod panic;
 mod state;
 mod store;
 mod wipes;
@@ -21,6 +22,7 @@ pub fn measure(print: &mut impl FnMut(&Figure)) -> Outcome<()> {
     wipes::of_many(print, &mut big)?;
     busy::measure(print, &big)?;
     drop(big);
+    panic::measure(print)?;
     state::measure(print)?;
     dead::measure(print)
 }

@@ -66,13 +66,19 @@ function others(): { chats: ChatView[]; messages: MessageView[] } {
   };
 }
 
-/** `full`: an evening; `empty`: a new profile; `first` and `locked`: before a profile is open; `long`: 2,000 messages. */
+/** `full`: an evening; `empty`: a new profile; `first` and `locked`: before a profile is open; `long`: 2,000 messages;
+ * `guarded`: with a passphrase; `waits`: after too many wrong ones. */
 export function storyOf(name: string): FakeBackend {
   const backend = new FakeBackend();
   if (name === 'first') backend.state = 'none';
-  if (name === 'locked') backend.state = 'locked';
+  if (name === 'locked' || name === 'waits') backend.state = 'locked';
+  if (name === 'waits') backend.waitS = 272;
+  if (name === 'guarded') {
+    backend.security.has_passphrase = true;
+    backend.profile.has_passphrase = true;
+  }
   backend.passphrase = 'moth';
-  if (name === 'empty' || name === 'first' || name === 'locked') {
+  if (name === 'empty' || name === 'first' || name === 'locked' || name === 'waits') {
     backend.status = { ...backend.status, relays_connected: 1, relays_known: 1 };
     return backend;
   }

@@ -4,10 +4,10 @@ use std::{
     fs::OpenOptions,
     io::Write as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use mayfly_vault::{ChatId, Error, ItemId, Life, MovableClock, NewItem, Place, T0, UnixMs, Urgency, Vault};
+use mayfly_vault::{ChatId, Error, ItemId, Life, MovableClock, NewItem, Place, Step, T0, UnixMs, Urgency, Vault};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -21,6 +21,15 @@ pub const BODY: [u8; 200] = [0x61; 200];
 pub const PAGE: u32 = 50;
 /// When every store begins.
 pub const BEGIN: UnixMs = T0.plus_ms(30_000_000_000);
+
+/// How long a wipe took, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Wiped {
+    /// W0 to W2: from its beginning until what was due was irrecoverable.
+    pub ms: f64,
+    /// From asking for it to the answer, with the ways between the threads and whatever stood in the queue.
+    pub asked_ms: f64,
+}
 
 /// A folder for one vault, and what is needed to wait for it.
 #[derive(Debug)]
@@ -87,6 +96,22 @@ impl Home {
         Ok(Store { home: self, clock, vault, chat })
     }
 
+    /// Everything, of a vault that is closed.
+    ///
+    /// # Errors
+    /// Fails when it cannot be read.
+    pub fn snapshot(&self) -> Outcome<Snapshot> {
+        let mut files = Vec::new();
+        for folder in [&self.place.profile, &self.place.share] {
+            for entry in std::fs::read_dir(folder)? {
+                let path = entry?.path();
+                let bytes = std::fs::read(&path)?;
+                files.push((path, bytes));
+            }
+        }
+        Ok(Snapshot(files))
+    }
+
     /// What a wipe changes before the first row goes.
     ///
     /// # Errors
@@ -115,14 +140,25 @@ impl Store<'_> {
         })
     }
 
-    /// Wipes, and gives the milliseconds until everything due was irrecoverable; rows follow behind.
+    /// Wipes, and gives how long that took; rows follow behind.
     ///
     /// # Errors
     /// Whatever the vault says.
-    pub fn wipe(&self) -> Result<f64, Error> {
+    pub fn wipe(&self) -> Result<Wiped, Error> {
+        let steps = Arc::new(Mutex::new((None, None)));
+        let stamps = Arc::clone(&steps);
+        self.vault.watch_wipes(move |step| {
+            let mut stamps = stamps.lock().unwrap_or_else(PoisonError::into_inner);
+            match step {
+                Step::W0 => stamps.0 = Some(Start::now()),
+                _ => stamps.1 = stamps.0.map(Start::ms),
+            }
+        });
         let start = Start::now();
         self.home.runtime.block_on(self.vault.wipe())?;
-        Ok(start.ms())
+        let asked_ms = start.ms();
+        let (_, done) = *steps.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Wiped { ms: done.ok_or(Error::Closed)?, asked_ms })
     }
 
     /// Waits until the rows of all wipes are gone.
@@ -173,8 +209,9 @@ impl Snapshot {
     /// Fails when they cannot be written.
     pub fn put_back(&self) -> std::io::Result<()> {
         for (path, bytes) in &self.0 {
-            let mut file = OpenOptions::new().write(true).open(path)?;
+            let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
             file.write_all(bytes)?;
+            file.set_len(bytes.len() as u64)?;
             file.sync_all()?;
         }
         Ok(())

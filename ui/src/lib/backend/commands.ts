@@ -4,12 +4,16 @@ import type { ChatView } from './bindings/ChatView';
 import type { InvitationView } from './bindings/InvitationView';
 import type { MessageView } from './bindings/MessageView';
 import type { ProfileView } from './bindings/ProfileView';
+import type { SecurityView } from './bindings/SecurityView';
 import type { StatusView } from './bindings/StatusView';
 import type { Timer } from './bindings/Timer';
 import { BackendError } from './error';
 
 /** Whether there is a profile on this device, and whether its passphrase has been given. */
 export type ProfileState = { state: 'none' | 'locked' | 'open' };
+
+/** What opens the profile, and whether this login tells when it is locked or put to sleep. */
+export type Security = SecurityView & { locks_with_session: boolean };
 
 async function call<T>(command: string, args: Record<string, unknown> = {}): Promise<T> {
   try {
@@ -27,6 +31,38 @@ export const createProfile = (name: string, passphrase: string | null) =>
 export const unlock = (passphrase: string | null) => call<ProfileView>('unlock', { passphrase });
 
 export const profile = () => call<ProfileView>('profile');
+
+/** Somebody is at it: the time after which the profile locks begins anew. */
+export const active = () => call<null>('active');
+
+/** Locks the profile. The page begins anew. */
+export const lock = () => call<null>('lock');
+
+/** Destroys the profile with everything in it, at once and for good. The page begins anew. */
+export const panic = () => call<null>('panic');
+
+export const security = () => call<Security>('security');
+
+export const setPassphrase = (passphrase: string) => call<Security>('set_passphrase', { passphrase });
+
+export const changePassphrase = (old: string, passphrase: string) =>
+  call<Security>('change_passphrase', { old, passphrase });
+
+export const removePassphrase = (old: string) => call<Security>('remove_passphrase', { old });
+
+/** `duress` null takes it away. */
+export const setDuress = (passphrase: string, duress: string | null) =>
+  call<Security>('set_duress', { passphrase, duress });
+
+export const useKeyring = (isUsed: boolean) => call<Security>('use_keyring', { isUsed });
+
+export const useTpm = (isUsed: boolean) => call<Security>('use_tpm', { isUsed });
+
+/** `failures` null is never. */
+export const setEraseAfter = (failures: number | null) => call<Security>('set_erase_after', { failures });
+
+/** `seconds` null is never. */
+export const setLockAfter = (seconds: number | null) => call<Security>('set_lock_after', { seconds });
 
 export const setRelays = (relays: string[]) => call<ProfileView>('set_relays', { relays });
 

@@ -10,6 +10,7 @@ import type { ProfileView } from './bindings/ProfileView';
 import type { StatusView } from './bindings/StatusView';
 import type { Timer } from './bindings/Timer';
 import type { Told } from './events';
+import type { Security } from './commands';
 import { isLonger } from '../time';
 
 /** The shell is itself again. */
@@ -67,6 +68,9 @@ export class FakeBackend {
   messages: MessageView[] = [];
   status: StatusView = { connection: 'connected', relays_connected: 2, relays_known: 2, waiting: 0, erasure: 'Hardware' };
   isLocalOnly = true;
+  security: Security = { has_passphrase: false, has_keyring: false, has_tpm: false, erase_after: null, lock_after_s: 900, locks_with_session: true };
+  /** How long somebody has to wait who has typed a wrong passphrase. */
+  waitS = 0;
   /** Every call that came, in order. */
   calls: { command: string; args: Args }[] = [];
   /** Codes with which the next call of a command fails. */
@@ -116,9 +120,45 @@ export class FakeBackend {
     create_profile: ({ name }) => (this.profile = { ...this.profile, name: name as string }),
     unlock: ({ passphrase }) => {
       // eslint-disable-next-line @typescript-eslint/only-throw-error
-      if (passphrase !== this.passphrase) throw { code: 'locked', message: '' };
+      if (this.waitS > 0) throw { code: 'too_many_attempts', message: '', wait_s: this.waitS };
+      // eslint-disable-next-line @typescript-eslint/only-throw-error
+      if (passphrase !== this.passphrase) throw { code: 'passphrase_wrong', message: '' };
+      this.state = 'open';
       return this.profile;
     },
+    active: () => null,
+    lock: () => {
+      // eslint-disable-next-line @typescript-eslint/only-throw-error
+      if (!this.security.has_passphrase) throw { code: 'passphrase_unset', message: '' };
+      this.state = 'locked';
+      return null;
+    },
+    panic: () => {
+      this.state = 'none';
+      return null;
+    },
+    security: () => this.security,
+    set_passphrase: ({ passphrase }) => {
+      this.passphrase = passphrase as string;
+      return this.#secure({ has_passphrase: true });
+    },
+    change_passphrase: ({ old, passphrase }) => {
+      this.#prove(old);
+      this.passphrase = passphrase as string;
+      return this.security;
+    },
+    remove_passphrase: ({ old }) => {
+      this.#prove(old);
+      return this.#secure({ has_passphrase: false });
+    },
+    set_duress: ({ passphrase }) => {
+      this.#prove(passphrase);
+      return this.security;
+    },
+    use_keyring: ({ isUsed }) => this.#secure({ has_keyring: isUsed as boolean }),
+    use_tpm: ({ isUsed }) => this.#secure({ has_tpm: isUsed as boolean }),
+    set_erase_after: ({ failures }) => this.#secure({ erase_after: failures as number | null }),
+    set_lock_after: ({ seconds }) => this.#secure({ lock_after_s: seconds as number | null }),
     set_relays: ({ relays }) => (this.profile = { ...this.profile, relays: relays as string[] }),
     create_invitation: () => ({
       link: `mayfly:${'AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_'.repeat(24)}`,
@@ -152,6 +192,15 @@ export class FakeBackend {
       return null;
     },
   };
+
+  #secure(part: Partial<Security>): Security {
+    return (this.security = { ...this.security, ...part });
+  }
+
+  #prove(passphrase: unknown): void {
+    // eslint-disable-next-line @typescript-eslint/only-throw-error
+    if (passphrase !== this.passphrase) throw { code: 'passphrase_wrong', message: '' };
+  }
 
   #chat(id: string): ChatView {
     const chat = this.chats.find((chat) => chat.id === id);

@@ -5,7 +5,7 @@ import * as commands from '../backend/commands';
 import { BackendError } from '../backend/error';
 
 /** Where the window is on its way to the chats. */
-export type Stage = 'starting' | 'none' | 'locked' | 'open' | 'failed';
+export type Stage = 'starting' | 'none' | 'locked' | 'open' | 'destroyed' | 'failed';
 
 export class Session {
   stage = $state<Stage>('starting');
@@ -32,7 +32,7 @@ export class Session {
       else this.stage = state;
     } catch (cause) {
       this.failure = BackendError.from(cause);
-      this.stage = 'failed';
+      this.stage = this.failure.code === 'profile_destroyed' ? 'destroyed' : 'failed';
     }
   }
 
@@ -46,6 +46,24 @@ export class Session {
     await this.#enter(await commands.unlock(passphrase));
   }
 
+  /** Locks the profile. Throws without a passphrase. */
+  async lock(): Promise<void> {
+    await commands.lock();
+    await this.#begin();
+  }
+
+  /** Destroys the profile for good. */
+  async panic(): Promise<void> {
+    // The keys go first; a window that is not renewed shows the first start all the same.
+    await commands.panic().finally(() => void this.#begin());
+  }
+
+  /** The profile is gone, and somebody should know before a new one begins. */
+  destroyed(): void {
+    this.reset();
+    this.stage = 'destroyed';
+  }
+
   /** Throws a `BackendError` that the form shows. */
   async setRelays(relays: string[]): Promise<void> {
     this.profile = await commands.setRelays(relays);
@@ -54,6 +72,12 @@ export class Session {
   /** Asks again for the connection; events keep it current afterwards. */
   async refreshStatus(): Promise<void> {
     this.status = await commands.status();
+  }
+
+  /** What the shell does by renewing the page, for a page that it cannot renew. */
+  async #begin(): Promise<void> {
+    this.reset();
+    await this.start();
   }
 
   async #enter(profile: ProfileView): Promise<void> {
