@@ -62,6 +62,11 @@ impl RelayProgram {
         self.running.take().map_or(Ok(()), |running| running.kill().map(drop))
     }
 
+    /// The number of its process; 0 where none runs.
+    pub fn id(&self) -> u32 {
+        self.running.as_ref().map_or(0, Program::id)
+    }
+
     /// The address that profiles are given.
     pub fn url(&self) -> String {
         format!("ws://{}", self.address)
@@ -219,6 +224,11 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.program.id()
+    }
+
     /// Waits for an event, also one that came before the call.
     ///
     /// # Errors

@@ -82,6 +82,24 @@ impl Desk {
     }
 }
 
+impl Desk {
+    /// Opens the app's window with nobody at it but a script, which the page runs before anything of its own. No driver
+    /// holds on to the page's process, which the app may replace.
+    ///
+    /// # Errors
+    /// Fails when the app is not built, or does not start.
+    pub fn open_with_script(&self, script: &str) -> Result<Program> {
+        let file = self.home.root().join("script.js");
+        std::fs::write(&file, script)?;
+        let mut command = self.home.command("dbus-run-session");
+        command.arg("--").arg(program("mayfly")?).env("MAYFLY_E2E_SCRIPT", file);
+        self.display.lend(&mut command);
+        command.env("GST_PLUGIN_FEATURE_RANK", "fakeaudiosink:400").env("NO_AT_BRIDGE", "1");
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        Ok(Program::start(command)?)
+    }
+}
+
 /// The open window of an app.
 #[derive(Debug)]
 pub struct Window {

@@ -12,6 +12,7 @@ mod faults;
 mod kills;
 mod locked_windows;
 mod locks;
+mod memory;
 mod no_trace;
 mod pages;
 mod papers;

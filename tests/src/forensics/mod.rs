@@ -16,11 +16,13 @@ mod carve;
 mod inflate;
 pub mod leak;
 mod loot;
+mod memory;
 mod scan;
 mod sqlcipher;
 
 pub use canary::{Canaries, Canary};
 pub use carve::{Carved, Hoard, Opened};
 pub use loot::{Loot, open_everything};
+pub use memory::{Memories, MemorySearch, family};
 pub use scan::{Encoding, Hit, Place, Report, Scanner};
 pub use sqlcipher::{PAGE_BYTES, Page, PageCensus, PageCipher, PageKind, USABLE_BYTES, read_pages};

@@ -342,7 +342,7 @@ impl Search<'_> {
 }
 
 /// All byte strings that betray a word.
-fn disguises(word: &[u8]) -> Vec<(Encoding, Vec<u8>)> {
+pub(super) fn disguises(word: &[u8]) -> Vec<(Encoding, Vec<u8>)> {
     let mut all = vec![(Encoding::Utf8, word.to_vec())];
     // Letters with zeros between, without a zero at either end: this lies in both byte orders.
     let mut wide: Vec<u8> = word.iter().flat_map(|byte| [*byte, 0]).collect();
