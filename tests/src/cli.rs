@@ -1,6 +1,7 @@
 //! People at the command line: real `mayfly-cli` processes, each with a home of its own, and a real relay between them.
 
 use std::{
+    ffi::OsStr,
     io,
     net::SocketAddr,
     path::Path,
@@ -81,7 +82,13 @@ pub struct Shell {
     pub passphrase: Option<String>,
     /// Set for every process, such as a preloaded library that lies about the time.
     pub environment: Vec<(String, String)>,
+    /// Every process runs in a login of its own with GNOME's keyring, whose file lies in the home.
+    pub has_keyring: bool,
 }
+
+/// Unlocks the keyring of a login, and goes on as the program that is named.
+const WITH_KEYRING: &str =
+    "printf known | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1; exec \"$0\" \"$@\"";
 
 /// What one verb answered.
 #[derive(Debug)]
@@ -100,7 +107,7 @@ impl Shell {
     /// # Errors
     /// Fails when the home cannot be made.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { home: Home::new()?, passphrase: None, environment: Vec::new() })
+        Ok(Self { home: Home::new()?, passphrase: None, environment: Vec::new(), has_keyring: false })
     }
 
     /// Somebody with a profile that has no passphrase.
@@ -143,7 +150,12 @@ impl Shell {
     /// # Errors
     /// Fails when the program is not built.
     pub fn command_without_input(&self, words: &[&str]) -> io::Result<Command> {
-        let mut command = self.home.command(program("mayfly-cli")?);
+        let program = program("mayfly-cli")?;
+        let mut command =
+            self.home.command(if self.has_keyring { OsStr::new("dbus-run-session") } else { program.as_os_str() });
+        if self.has_keyring {
+            command.args(["--", "sh", "-c", WITH_KEYRING]).arg(&program);
+        }
         command.arg("--json").arg("--profile").arg(self.home.data_dir().join("mayfly"));
         command.args(words).envs(self.environment.iter().map(|(name, value)| (name, value)));
         Ok(command)
@@ -212,7 +224,9 @@ impl Answer {
     /// Fails when it printed what is no JSON.
     pub fn of(ended: &Ended) -> io::Result<Self> {
         let objects = ended.stdout.iter().map(|line| serde_json::from_str(line)).collect::<Result<_, _>>()?;
-        let stderr = ended.stderr.iter().filter(|line| *line != ANNOUNCEMENT).cloned().collect();
+        // The bus of a login of its own speaks there, too.
+        let is_ours = |line: &&String| *line != ANNOUNCEMENT && !line.starts_with("dbus-daemon[");
+        let stderr = ended.stderr.iter().filter(is_ours).cloned().collect();
         Ok(Self { status: ended.status, objects, stderr })
     }
 }

@@ -53,8 +53,25 @@ pub struct Point {
 pub fn points(command: &Command, input: &str, files: &[PathBuf]) -> io::Result<Vec<Point>> {
     let log = tempfile::NamedTempFile::new()?;
     let mut traced = wrapped(command, log.path(), files, None);
-    run(&mut traced, input)?;
-    let text = std::fs::read_to_string(log.path())?;
+    if run(&mut traced, input)? {
+        read(log.path())
+    } else {
+        Err(io::Error::other("the program failed without any fault"))
+    }
+}
+
+/// The same for a program that ends with an error, as one does that was given a wrong passphrase.
+///
+/// # Errors
+/// Fails when there is no `strace`, or it is not allowed to trace.
+pub fn points_of_failure(command: &Command, input: &str, files: &[PathBuf]) -> io::Result<Vec<Point>> {
+    let log = tempfile::NamedTempFile::new()?;
+    run(&mut wrapped(command, log.path(), files, None), input)?;
+    read(log.path())
+}
+
+fn read(log: &Path) -> io::Result<Vec<Point>> {
+    let text = std::fs::read_to_string(log)?;
     let mut per_thread: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut points: BTreeMap<(&'static str, usize), String> = BTreeMap::new();
     for line in text.lines() {
@@ -97,15 +114,15 @@ fn wrapped(command: &Command, log: &Path, files: &[PathBuf], inject: Option<&str
     traced
 }
 
-fn run(command: &mut Command, input: &str) -> io::Result<()> {
+/// Whether it succeeded.
+fn run(command: &mut Command, input: &str) -> io::Result<bool> {
     use io::Write as _;
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(input.as_bytes())?;
     }
-    let status = child.wait()?;
-    if status.success() { Ok(()) } else { Err(io::Error::other("the program failed without any fault")) }
+    Ok(child.wait()?.success())
 }
 
 /// The last name of the path between angle brackets, as strace shows a descriptor, or between quotes.

@@ -29,12 +29,12 @@ const LIFE: Duration = Duration::from_secs(21);
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A person whose profile holds messages that are due and not wiped yet, to be put back as often as needed.
-struct Victim {
-    shell: Shell,
+pub struct Victim {
+    pub shell: Shell,
     /// Keeps the other one's profile; nobody opens it.
     _peer: Shell,
     dead: Vec<Canary>,
-    living: Vec<Canary>,
+    pub living: Vec<Canary>,
     image: TempDir,
 }
 
@@ -51,7 +51,7 @@ struct Act<'a> {
 
 impl Victim {
     /// A profile in which some have 20 seconds to live from now on.
-    fn prepare(passphrase: Option<&str>) -> Self {
+    pub fn prepare(passphrase: Option<&str>) -> Self {
         let mut relay = RelayProgram::start().unwrap();
         let url = relay.url();
         let mut shell = Shell::with_profile("Anna", &[&url]).unwrap();
@@ -72,25 +72,38 @@ impl Victim {
         relay.kill().unwrap();
         let image = tempfile::Builder::new().prefix("mayfly-victim-").tempdir().unwrap();
         let victim = Self { shell, _peer: peer, dead, living, image };
-        for (folder, name) in victim.folders() {
-            sh("cp", &["-a".into(), folder, victim.image.path().join(name)]);
-        }
+        victim.keep();
         victim
+    }
+
+    /// What [`restore`](Self::restore) brings back from now on.
+    pub fn keep(&self) {
+        for (folder, name) in self.folders() {
+            sh("rm", &["-rf".into(), self.image.path().join(name)]);
+            sh("cp", &["-a".into(), folder, self.image.path().join(name)]);
+        }
     }
 
     fn folders(&self) -> [(PathBuf, &'static str); 2] {
         let home = self.shell.home();
-        [(home.join("data/mayfly"), "profile"), (home.join("state"), "state")]
+        // A keyring's file lies among the data, too.
+        [(home.join("data"), "data"), (home.join("state"), "state")]
     }
 
-    fn place(&self) -> ProfilePlace {
-        let [(dir, _), (state, _)] = self.folders();
-        let mut shares = std::fs::read_dir(state.join("mayfly")).unwrap();
-        ProfilePlace { dir, share_dir: shares.next().unwrap().unwrap().path() }
+    pub fn place(&self) -> ProfilePlace {
+        self.place_if_any().unwrap()
+    }
+
+    /// Nothing where the folder of the share is gone.
+    pub fn place_if_any(&self) -> Option<ProfilePlace> {
+        let [(data, _), (state, _)] = self.folders();
+        let dir = data.join("mayfly");
+        let mut shares = std::fs::read_dir(state.join("mayfly")).ok()?;
+        Some(ProfilePlace { dir, share_dir: shares.next()?.ok()?.path() })
     }
 
     /// All that a fault may hit.
-    fn files(&self) -> Vec<PathBuf> {
+    pub fn files(&self) -> Vec<PathBuf> {
         let ProfilePlace { dir, share_dir } = self.place();
         let of_profile = ["vault.db", "vault.db-wal", "vault.db-shm", "vault.db-journal", "state.0", "state.1", "lock"];
         let of_share = ["share", "attempts", "CACHEDIR.TAG"];
@@ -99,7 +112,7 @@ impl Victim {
     }
 
     /// Puts the profile back as it was: due, and not wiped.
-    fn restore(&self) {
+    pub fn restore(&self) {
         for (folder, name) in self.folders() {
             sh("rm", &["-rf".into(), folder.clone()]);
             sh("cp", &["-a".into(), self.image.path().join(name), folder]);
@@ -115,7 +128,7 @@ impl Victim {
     }
 
     /// Runs a verb with this passphrase.
-    fn ask(&self, passphrase: Option<&str>, words: &[&str]) -> Answer {
+    pub fn ask(&self, passphrase: Option<&str>, words: &[&str]) -> Answer {
         let (command, input) = match passphrase {
             Some(passphrase) => (self.shell.command_with_input(words).unwrap(), format!("{passphrase}\n")),
             None => (self.shell.command_without_input(words).unwrap(), String::new()),
@@ -224,7 +237,31 @@ fn no_fault_at_any_step_loses_or_resurrects_anything(is_long: bool) {
     plain.suffer_all(&act("set", &["passphrase", "set"], "second\n", None, Some("second"), 47), is_long);
     let change = act("change", &["passphrase", "change"], "first\nsecond\n", Some("first"), Some("second"), 53);
     guarded.suffer_all(&change, is_long);
+    if has_keyring() {
+        let mut tied = Victim::prepare(None);
+        tied.shell.has_keyring = true;
+        sleep(LIFE);
+        tied.suffer_all(&act("tie to the keyring", &["keyring", "on"], "", None, None, 61), is_long);
+        tied.restore();
+        tied.shell.done(&["keyring", "on"]).unwrap();
+        tied.keep();
+        tied.suffer_all(&act("untie from the keyring", &["keyring", "off"], "", None, None, 67), is_long);
+    }
+    let duress =
+        act("set one for duress", &["passphrase", "duress"], "first\nhelp\n", Some("first"), Some("first"), 71);
+    guarded.suffer_all(&duress, is_long);
     guarded.suffer_all(&act("remove", &["passphrase", "remove"], "first\n", Some("first"), None, 59), is_long);
+}
+
+/// Whether a keyring can be started here.
+fn has_keyring() -> bool {
+    let has = ["dbus-run-session", "gnome-keyring-daemon"].iter().all(|program| {
+        Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    });
+    if !has {
+        println!("SKIPPED faults with a keyring: dbus-run-session or gnome-keyring-daemon is missing");
+    }
+    has
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod clock_back;
 mod command_line;
 mod damage;
 mod deadline;
+mod destroyed;
 mod disks;
 mod doors;
 mod faults;
