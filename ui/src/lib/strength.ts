@@ -1,30 +1,25 @@
 /** How hard a passphrase is to guess, going by its length alone: a guess itself, and said as one. */
 export type Strength = 'weak' | 'fair' | 'strong';
 
-/** Bits below which a passphrase is weak, and from which it is strong. */
-const FAIR_BITS = 45;
-const STRONG_BITS = 70;
+/**
+ * What a character of something that a person thought of is worth, at most. Words are worth less than letters drawn by
+ * lot, and whoever guesses knows the words: four of them by lot are some 50 bits, in 20 to 28 letters.
+ */
+const BITS_EACH = 2;
+/** Each guess costs 64 MiB for some tenths of a second: from 40 bits on that is centuries for one machine. */
+const FAIR_BITS = 24;
+const STRONG_BITS = 40;
 
-const kinds: [RegExp, number][] = [
-  [/[a-z]/, 26],
-  [/[A-Z]/, 26],
-  [/[0-9]/, 10],
-  [/[^a-zA-Z0-9]/, 33],
-];
-
-/** A character that repeats the one before it, or follows it in the alphabet, adds nothing. */
+/** Pairs of neighbours that have not been there before; one that repeats a character or counts on from it is none. */
 function surprises(passphrase: string): number {
   const codes = [...passphrase].map((letter) => letter.codePointAt(0) ?? 0);
-  return codes.filter((code, index) => {
-    const step = code - (codes[index - 1] ?? -9);
-    return Math.abs(step) > 1;
-  }).length;
+  const pairs = codes.map((code, index) => [codes[index - 1] ?? -9, code] as const);
+  return new Set(pairs.filter(([before, code]) => Math.abs(code - before) > 1).map(String)).size;
 }
 
 /** The strength of a passphrase. */
 export function strengthOf(passphrase: string): Strength {
-  const pool = kinds.reduce((sum, [kind, size]) => sum + (kind.test(passphrase) ? size : 0), 0);
-  const bits = pool === 0 ? 0 : surprises(passphrase) * Math.log2(pool);
+  const bits = surprises(passphrase) * BITS_EACH;
   if (bits < FAIR_BITS) return 'weak';
   return bits < STRONG_BITS ? 'fair' : 'strong';
 }
