@@ -19,13 +19,15 @@ const sizes = [
   [900, 700],
   [640, 800],
 ];
+/** The smallest that the window gets. */
+const narrow = [420, 560];
 /** Each is a story, what to do before the picture is taken, and which sizes it is worth. */
 const scenes = [
   { name: 'full', story: 'full', sizes, act: openFirst },
   { name: 'list', story: 'full', sizes: sizes.slice(2) },
   { name: 'empty', story: 'empty', sizes },
   { name: 'first', story: 'first', sizes: [sizes[0], sizes[2]] },
-  { name: 'locked', story: 'locked', sizes: [sizes[1]] },
+  { name: 'locked', story: 'locked', sizes: [sizes[1], narrow] },
   { name: 'invite', story: 'empty', sizes: [sizes[0], sizes[2]], act: (page) => page.getByTestId('invite-open').click() },
   { name: 'accept', story: 'empty', sizes: [sizes[1]], act: acceptBadly },
   { name: 'timer', story: 'full', sizes: [sizes[0], sizes[2]], act: openTimer },
@@ -35,8 +37,10 @@ const scenes = [
   { name: 'relays', story: 'full', sizes: [sizes[1]], act: (page) => page.getByTestId('connection').click() },
   { name: 'security', story: 'guarded', sizes: [sizes[0], sizes[2]], act: openSecurity },
   { name: 'passphrase', story: 'guarded', sizes: [sizes[1]], act: openPassphrase },
-  { name: 'panic', story: 'guarded', sizes: [sizes[1]], act: panicOnce },
-  { name: 'waits', story: 'waits', sizes: [sizes[1]], act: unlockBadly },
+  { name: 'to-lock', story: 'full', sizes: [sizes[1], narrow], act: (page) => page.getByTestId('lock-button').click() },
+  { name: 'destroy', story: 'guarded', sizes: [sizes[1], narrow], act: openDestroy },
+  { name: 'panic', story: 'guarded', sizes: [sizes[1], narrow], act: panicOnce },
+  { name: 'waits', story: 'waits', sizes: [sizes[1], narrow], act: unlockBadly },
   { name: 'long', story: 'long', sizes: [sizes[1]], act: scrollBack },
 ];
 
@@ -53,6 +57,13 @@ async function openPassphrase(page) {
   await openSecurity(page);
   await page.getByTestId('security-passphrase-change').click();
   await page.getByTestId('security-passphrase-fresh').fill('kettle mirror');
+}
+
+async function openDestroy(page) {
+  await openSecurity(page);
+  await page.getByTestId('security-destroy').click();
+  await page.getByTestId('security-destroy-word').fill('destroy');
+  await page.getByTestId('security-destroy-confirm').scrollIntoViewIfNeeded();
 }
 
 async function panicOnce(page) {

@@ -192,8 +192,12 @@ const errorText: Record<string, string> = {
 
 /** One sentence that says what to do about an error. */
 export function errorSentence(error: BackendError): string {
+  if (error.waitS !== null) return waitSentence(duration(error.waitS));
   return errorText[error.code] ?? (error.message || (errorText.unknown ?? ''));
 }
+
+/** After too many wrong passphrases. */
+export const waitSentence = (left: string) => `Too many wrong passphrases. Try again in ${left}.`;
 
 export const text = {
   appName: 'Mayfly',
@@ -215,7 +219,6 @@ export const text = {
 
   unlock: {
     title: 'Welcome back',
-    wait: (left: string) => `Too many wrong passphrases. Try again in ${left}.`,
     waitOver: 'You can try again now.',
     passphrase: 'Passphrase',
     unlock: 'Unlock',
@@ -224,14 +227,20 @@ export const text = {
 
   destroyed: {
     title: 'This profile is destroyed',
-    lead: 'Nothing that was in it opens any more, on this computer or from a copy. You can begin anew.',
+    lead: 'Its keys are gone, and nothing that was in it opens on this computer any more. You can begin anew.',
     begin: 'Begin anew',
   },
 
+  /** The keys may be gone and the files not: it is safe to try again. */
+  undestroyed: {
+    title: 'This profile could not be destroyed',
+    again: 'Destroy it',
+  },
+
   panic: {
-    title: 'Destroy this profile?',
-    again: 'Press the same keys once more, and everything in it is gone for good.',
-    keep: 'Escape keeps it.',
+    title: 'Press again to destroy this profile for good',
+    again: (keys: string) => `${keys}, once more, and everything in it is gone at once. Nobody can bring it back.`,
+    keep: 'Escape keeps it, and so does waiting.',
   },
 
   security: {
@@ -239,6 +248,7 @@ export const text = {
     title: 'Security',
     lock: (keys: string) => `Lock (${keys})`,
     lockNow: 'Lock',
+    toLock: 'To lock this window, set a passphrase first. It is what opens it again.',
     passphrase: 'Passphrase',
     passphraseUnset: 'Without one, whoever has this computer has your messages, and nothing locks.',
     passphraseSet: 'It is asked for at each start and after each lock.',
@@ -274,8 +284,10 @@ export const text = {
     destroyAsk: 'Type “destroy” to confirm',
     destroyWord: 'destroy',
     destroyAct: 'Destroy',
+    destroyConfirm: 'Destroy for good',
     working: 'One moment',
-    isSet: 'Done.',
+    isSet: { passphrase: 'The passphrase is set.', duress: 'The passphrase for an emergency is set.' },
+    isRemoved: { passphrase: 'The passphrase is removed.', duress: 'There is no passphrase for an emergency any more.' },
   },
 
   failure: {

@@ -75,7 +75,8 @@ export class FakeBackend {
   calls: { command: string; args: Args }[] = [];
   /** Codes with which the next call of a command fails. */
   faults = new Map<string, string>();
-  #channel: Channel<Told> | undefined;
+  /** Where the window listens. */
+  channel: Channel<Told> | undefined;
   #next = 0xf000;
 
   /** Takes the shell's place. */
@@ -86,7 +87,7 @@ export class FakeBackend {
 
   /** Tells the window an event. */
   tell(event: Told): void {
-    this.#channel?.onmessage(event);
+    this.channel?.onmessage(event);
   }
 
   /** Destroys messages, as the reaper does. */
@@ -188,7 +189,7 @@ export class FakeBackend {
       return null;
     },
     watch: ({ channel }) => {
-      this.#channel = channel as Channel<Told>;
+      this.channel = channel as Channel<Told>;
       return null;
     },
   };

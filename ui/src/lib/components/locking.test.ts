@@ -3,11 +3,14 @@ import { fireEvent, render, screen, waitFor } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import App from '../../App.svelte';
+import * as commands from '../backend/commands';
+import { BackendError } from '../backend/error';
 import { FakeBackend, chatOf, messageOf } from '../backend/fake';
 import { chats } from '../state/chats.svelte';
 import { dialogs } from '../state/dialogs.svelte';
 import { security } from '../state/security.svelte';
 import { session } from '../state/session.svelte';
+import { errorSentence } from '../text';
 
 const canary = 'larch under the stairs';
 let backend: FakeBackend;
@@ -33,9 +36,6 @@ beforeEach(() => {
   chats.reset();
   security.reset();
   session.reset();
-  dialogs.isSecurityOpen = false;
-  // happy-dom shows no popovers.
-  HTMLElement.prototype.showPopover = () => undefined;
 });
 
 afterEach(() => void vi.useRealTimers());
@@ -59,13 +59,65 @@ describe('locking', () => {
     expect(dialogs.open).toBe(0);
   });
 
-  it('without a passphrase leads to where one is set', async () => {
+  it.each(['its button', 'its key'])('by %s without a passphrase leads to where one is set', async (by) => {
     render(App);
-    await screen.findByTestId('security-open');
-    expect(screen.queryByTestId('lock-button')).toBeNull();
-    await press('l');
-    expect(await screen.findByTestId('security-passphrase-set')).toBeTruthy();
-    expect(backend.callsOf('lock')).toEqual([]);
+    const button = await screen.findByTestId('lock-button');
+    await (by === 'its key' ? press('l') : fireEvent.click(button));
+    expect((await screen.findByTestId('security-to-lock')).textContent).toContain('set a passphrase first');
+    expect(document.activeElement).toBe(screen.getByTestId('security-passphrase-fresh'));
+    expect(session.stage).toBe('open');
+  });
+
+  it.each([
+    ['L', 'KeyL', true],
+    ['д', 'KeyL', true],
+    ['l', 'KeyP', true],
+    ['n', 'KeyL', false],
+  ])('has its key at %s of %s: %s', async (key, code, isLock) => {
+    await openWindow();
+    await press(key, { code });
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(backend.callsOf('lock')).toHaveLength(isLock ? 1 : 0);
+  });
+
+  it('lets nothing in that was on its way', async () => {
+    await openWindow();
+    await userEvent.type(screen.getByTestId('composer'), 'a draft of moss');
+    const late: (() => void)[] = [];
+    const answer = backend.answer.bind(backend);
+    vi.spyOn(backend, 'answer').mockImplementation((command, args) => {
+      if (!['chats', 'status', 'messages', 'send_message', 'set_relays', 'security'].includes(command)) return answer(command, args);
+      return new Promise((resolve, reject) => {
+        // What was sent fails late, and its words must not be a draft again.
+        late.push(() => (command === 'send_message' ? reject(new Error('closed')) : resolve(answer(command, args))));
+      });
+    });
+    const asked = [
+      chats.refresh(),
+      chats.loadOlder(),
+      chats.send(chatOf(1), 'a draft of moss'),
+      session.refreshStatus(),
+      session.setRelays(['wss://relay.example']),
+      security.change(() => commands.security()),
+    ];
+    const told = backend.channel;
+    await fireEvent.click(screen.getByTestId('lock-button'));
+    await screen.findByTestId('unlock-passphrase');
+    for (const give of late) give();
+    await Promise.allSettled(asked);
+    told?.onmessage({ event: 'message_received', message: messageOf(2, { text: canary }) });
+    expect(late.length).toBeGreaterThanOrEqual(5);
+    expect([chats.list, chats.log.entries, [...chats.drafts], chats.arrival]).toEqual([[], [], [], null]);
+    expect([session.profile, session.status, security.view]).toEqual([null, null, null]);
+  });
+
+  it('that fails leaves nothing in the window either, and shows how things stand', async () => {
+    await openWindow();
+    backend.faults.set('lock', 'disk_full');
+    backend.state = 'locked';
+    await fireEvent.click(screen.getByTestId('lock-button'));
+    expect(await screen.findByTestId('unlock-passphrase')).toBeTruthy();
+    expect(document.documentElement.outerHTML).not.toContain(canary);
   });
 
   it('counts down after too many wrong passphrases and then gives the field back', async () => {
@@ -82,10 +134,13 @@ describe('locking', () => {
     expect(screen.getByTestId('unlock-wait').textContent).toContain('1:05');
     await vi.advanceTimersByTimeAsync(10_000);
     expect(screen.getByTestId('unlock-wait').textContent).toContain('55 s');
-    expect(screen.getByTestId('unlock-fault').textContent).toContain('1:05');
+    // A screen reader is told once, not each second.
+    expect(screen.getByTestId('unlock-said').textContent).toContain('1:05');
+    expect(screen.getByTestId('unlock-wait').getAttribute('aria-hidden')).toBe('true');
     backend.waitS = 0;
     await vi.advanceTimersByTimeAsync(56_000);
     expect(screen.queryByTestId('unlock-wait')).toBeNull();
+    expect(screen.getByTestId('unlock-said').textContent).toContain('try again now');
     expect([field.disabled, document.activeElement]).toEqual([false, field]);
   });
 
@@ -147,6 +202,49 @@ describe('the panic', () => {
     expect(backend.callsOf('panic')).toEqual([]);
   });
 
+  it('reaches through any dialog, and gives the focus back when it is given up', async () => {
+    await openWindow();
+    await fireEvent.click(screen.getByTestId('security-open'));
+    await fireEvent.click(await screen.findByTestId('security-destroy'));
+    const field = screen.getByTestId('security-destroy-word');
+    field.focus();
+    await pressPanic();
+    expect((await screen.findByTestId('panic-warning')).getAttribute('role')).toBe('alertdialog');
+    await press('Escape', { ctrlKey: false });
+    await waitFor(() => expect(screen.queryByTestId('panic-warning')).toBeNull());
+    expect(screen.getByTestId('security-destroy-word')).toBeTruthy();
+    await pressPanic();
+    await pressPanic();
+    expect(await screen.findByTestId('first-start-name')).toBeTruthy();
+    expect([dialogs.open, backend.callsOf('panic')]).toEqual([0, [{}]]);
+  });
+
+  it('that fails says so, shows nothing of the profile, and can be tried again', async () => {
+    await openWindow();
+    backend.faults.set('panic', 'read_only');
+    await pressPanic();
+    await pressPanic();
+    const again = await screen.findByTestId('panic-again');
+    expect(document.body.textContent).toContain('could not be destroyed');
+    expect(document.body.textContent).toContain('cannot be written');
+    expect(document.documentElement.outerHTML).not.toContain(canary);
+    await fireEvent.click(again);
+    expect(await screen.findByTestId('first-start-name')).toBeTruthy();
+  });
+
+  it('works on a profile that could not be opened, and asks nothing where there is none', async () => {
+    backend.faults.set('profile_state', 'keyring_empty');
+    render(App);
+    await screen.findByText(/does not hold the share/);
+    await pressPanic();
+    await pressPanic();
+    await screen.findByTestId('first-start-name');
+    await pressPanic();
+    await pressPanic();
+    expect(screen.queryByTestId('panic-warning')).toBeNull();
+    expect(backend.callsOf('panic')).toEqual([{}]);
+  });
+
   it('works on a locked window, too', async () => {
     backend.state = 'locked';
     render(App);
@@ -180,8 +278,11 @@ describe('security', () => {
     await fill({ 'passphrase-again': 'kettle mirror orbit' });
     await fireEvent.click(screen.getByTestId('security-passphrase-save'));
     await waitFor(() => expect(backend.callsOf('set_passphrase')).toEqual([{ passphrase: 'kettle mirror orbit' }]));
-    expect(await screen.findByTestId('lock-button')).toBeTruthy();
+    expect(await screen.findByText('The passphrase is set.')).toBeTruthy();
     expect(screen.queryByTestId('security-passphrase-fresh')).toBeNull();
+    expect(document.activeElement).toBe(screen.getByTestId('security-passphrase-change'));
+    await press('l');
+    expect(await screen.findByTestId('unlock-passphrase')).toBeTruthy();
   });
 
   it('changes it, says that the present one is wrong, and keeps none in its fields', async () => {
@@ -197,6 +298,23 @@ describe('security', () => {
     await waitFor(() => expect(backend.passphrase).toBe('new moth'));
   });
 
+  it('removes the passphrase, and the one for an emergency', async () => {
+    await openSecurity();
+    await fireEvent.click(screen.getByTestId('security-duress-remove'));
+    await fill({ 'duress-present': 'moth' });
+    await fireEvent.click(screen.getByTestId('security-duress-save'));
+    await screen.findByText(/no passphrase for an emergency/);
+    await fireEvent.click(screen.getByTestId('security-passphrase-remove'));
+    await fill({ 'passphrase-present': 'moth' });
+    await fireEvent.click(screen.getByTestId('security-passphrase-save'));
+    await screen.findByText('The passphrase is removed.');
+    expect(backend.callsOf('set_duress')).toEqual([{ passphrase: 'moth', duress: null }]);
+    expect(backend.callsOf('remove_passphrase')).toEqual([{ old: 'moth' }]);
+    for (const name of ['lock', 'erase', 'duress-set']) {
+      expect(screen.getByTestId<HTMLButtonElement>(`security-${name}`).disabled).toBe(true);
+    }
+  });
+
   it('asks for each of the others what it says', async () => {
     await openSecurity();
     await fireEvent.change(screen.getByTestId('security-lock'), { target: { value: '3600' } });
@@ -209,6 +327,8 @@ describe('security', () => {
     await waitFor(() => expect(backend.callsOf('set_duress')).toEqual([{ passphrase: 'moth', duress: 'help' }]));
     expect(backend.callsOf('set_lock_after')).toEqual([{ seconds: 3600 }]);
     expect(backend.callsOf('set_erase_after')).toEqual([{ failures: 10 }]);
+    await fireEvent.change(screen.getByTestId('security-lock'), { target: { value: '' } });
+    await waitFor(() => expect(backend.callsOf('set_lock_after')).toEqual([{ seconds: 3600 }, { seconds: null }]));
     expect(backend.callsOf('use_keyring')).toEqual([{ isUsed: true }]);
     expect(backend.callsOf('use_tpm')).toEqual([{ isUsed: true }]);
     expect(screen.getByTestId('security-keyring').getAttribute('aria-checked')).toBe('true');
@@ -220,6 +340,35 @@ describe('security', () => {
     await fireEvent.click(screen.getByTestId('security-keyring'));
     expect((await screen.findByText(/keyring of this login is locked/)).closest('section')?.textContent).toContain('Tie to the keyring');
     expect(screen.getByTestId('security-keyring').getAttribute('aria-checked')).toBe('false');
+  });
+
+  it('shows what holds, not what was asked for, while that could not be done', async () => {
+    await openSecurity();
+    backend.faults.set('set_erase_after', 'disk_full');
+    const select = screen.getByTestId<HTMLSelectElement>('security-erase');
+    await fireEvent.change(select, { target: { value: '5' } });
+    await screen.findByText(/disk is full/);
+    expect(select.value).toBe('');
+  });
+
+  it('says how long to wait after too many wrong passphrases', async () => {
+    await openSecurity();
+    vi.spyOn(backend, 'answer').mockImplementation(() => {
+      // eslint-disable-next-line @typescript-eslint/only-throw-error
+      throw { code: 'too_many_attempts', message: '', wait_s: 90 };
+    });
+    await fireEvent.click(screen.getByTestId('security-passphrase-remove'));
+    await fill({ 'passphrase-present': 'wasp' });
+    await fireEvent.click(screen.getByTestId('security-passphrase-save'));
+    await waitFor(() => expect(screen.getByTestId('security-passphrase-fault').textContent).toContain('Try again in 1 min 30 s.'));
+  });
+
+  it.each([
+    'passphrase_wrong', 'passphrase_unset', 'passphrase_set', 'locked', 'too_many_attempts', 'profile_destroyed', 'duress_is_passphrase',
+    'keyring_locked', 'keyring_unavailable', 'keyring_empty', 'tpm_unavailable', 'rolled_back', 'lock_after_invalid',
+  ])('has a sentence of its own for %s', (code) => {
+    expect(errorSentence(new BackendError(code, 'The backend said so.'))).toMatch(/^[A-Z].*\.$/);
+    expect(errorSentence(new BackendError(code, 'The backend said so.'))).not.toBe('The backend said so.');
   });
 
   it('destroys the profile only once the word is typed', async () => {

@@ -5,6 +5,7 @@ import type { Timer } from '../backend/bindings/Timer';
 import * as commands from '../backend/commands';
 import { watch, type Told } from '../backend/events';
 import { lifeOf, type Life } from '../time';
+import { Answers } from './answers';
 import {
   applyEvent,
   emptyLedger,
@@ -36,6 +37,7 @@ export class Chats {
   #loading = new Map<string, Promise<void>>();
   /** Rises when everything is asked for again: a page from before would tear a gap into the new log. */
   #round = 0;
+  #answers = new Answers();
   #refreshTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Words not yet sent, by chat. In memory alone: they end with the window. */
@@ -52,8 +54,11 @@ export class Chats {
 
   /** Listens first and asks then, so that nothing falls between. */
   async connect(): Promise<void> {
-    await watch((told) => this.hear(told));
-    await this.refresh();
+    const counts = this.#answers.begin();
+    await watch((told) => {
+      if (counts()) this.hear(told);
+    });
+    if (counts()) await this.refresh();
   }
 
   /** Takes in one event. */
@@ -76,6 +81,8 @@ export class Chats {
 
   /** Forgets everything, as a window does that closes. */
   reset(): void {
+    this.#answers.end();
+    this.#round += 1;
     clearTimeout(this.#refreshTimer);
     this.#refreshTimer = undefined;
     this.#ledger = emptyLedger;
@@ -88,9 +95,10 @@ export class Chats {
 
   /** Asks for the list: unread counts and last messages are the backend's to say. */
   async refresh(): Promise<void> {
-    const list = await commands.chats();
-    // The ledger as it is now: events came in while the list was on its way.
-    this.#ledger = withChats(this.#ledger, list);
+    await this.#answers.take(commands.chats(), (list) => {
+      // The ledger as it is now: events came in while the list was on its way.
+      this.#ledger = withChats(this.#ledger, list);
+    });
   }
 
   /** Shows a chat, or none. */
@@ -113,9 +121,18 @@ export class Chats {
     await this.#load(id, oldest.order);
   }
 
+  /** Sends the draft; where it could not be sent, the words are the draft again, before what was written since. */
   async send(chat: ChatView, text: string): Promise<void> {
-    const message = await commands.sendMessage(chat.id, text, this.timers.get(chat.id) ?? null);
-    this.#ledger = withMessage(this.#ledger, message);
+    const counts = this.#answers.begin();
+    this.drafts.delete(chat.id);
+    try {
+      const sent = commands.sendMessage(chat.id, text, this.timers.get(chat.id) ?? null);
+      await this.#answers.take(sent, (message) => (this.#ledger = withMessage(this.#ledger, message)));
+    } catch (cause) {
+      const since = this.drafts.get(chat.id) ?? '';
+      if (counts()) this.drafts.set(chat.id, since === '' ? text : `${text}\n${since}`);
+      throw cause;
+    }
   }
 
   async markRead(chat: string, ids: string[]): Promise<void> {
@@ -123,20 +140,17 @@ export class Chats {
   }
 
   async setTimer(chat: string, timer: Timer): Promise<void> {
-    const changed = await commands.setTimer(chat, timer);
-    this.#ledger = withChat(this.#ledger, changed);
+    await this.#keep(commands.setTimer(chat, timer));
   }
 
   async answerTimer(chat: string, accept: boolean): Promise<void> {
-    const changed = await commands.answerTimer(chat, accept);
-    this.#ledger = withChat(this.#ledger, changed);
+    await this.#keep(commands.answerTimer(chat, accept));
   }
 
   /** Accepts an invitation link and shows the chat that came of it. */
   async accept(link: string): Promise<void> {
-    const chat = await commands.acceptInvitation(link);
-    this.#ledger = withChat(this.#ledger, chat);
-    await this.show(chat.id);
+    const asked = commands.acceptInvitation(link);
+    if (await this.#keep(asked)) await this.show((await asked).id);
   }
 
   /** The life of a chat's oldest living message, as far as it is known. */
@@ -147,6 +161,10 @@ export class Chats {
       if (life) return life;
     }
     return chat.last && lifeOf(chat.last);
+  }
+
+  #keep(asked: Promise<ChatView>): Promise<boolean> {
+    return this.#answers.take(asked, (chat) => (this.#ledger = withChat(this.#ledger, chat)));
   }
 
   #load(id: string, before: number | null): Promise<void> {
