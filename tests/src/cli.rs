@@ -1,7 +1,6 @@
 //! People at the command line: real `mayfly-cli` processes, each with a home of its own, and a real relay between them.
 
 use std::{
-    ffi::OsStr,
     io,
     net::SocketAddr,
     path::Path,
@@ -82,11 +81,15 @@ pub struct Shell {
     pub passphrase: Option<String>,
     /// Set for every process, such as a preloaded library that lies about the time.
     pub environment: Vec<(String, String)>,
-    /// Every process runs in a login of its own with GNOME's keyring, whose file lies in the home.
-    pub has_keyring: bool,
+    /// A command that goes on as the program whose path and arguments follow.
+    pub wrapper: Vec<String>,
 }
 
-/// Unlocks the keyring of a login, and goes on as the program that is named.
+/// Runs a program in a login of its own with GNOME's keyring, whose file lies in the home.
+pub fn with_keyring() -> Vec<String> {
+    ["dbus-run-session", "--", "sh", "-c", WITH_KEYRING].map(str::to_owned).to_vec()
+}
+
 const WITH_KEYRING: &str =
     "printf known | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1; exec \"$0\" \"$@\"";
 
@@ -107,7 +110,7 @@ impl Shell {
     /// # Errors
     /// Fails when the home cannot be made.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { home: Home::new()?, passphrase: None, environment: Vec::new(), has_keyring: false })
+        Ok(Self { home: Home::new()?, passphrase: None, environment: Vec::new(), wrapper: Vec::new() })
     }
 
     /// Somebody with a profile that has no passphrase.
@@ -151,11 +154,14 @@ impl Shell {
     /// Fails when the program is not built.
     pub fn command_without_input(&self, words: &[&str]) -> io::Result<Command> {
         let program = program("mayfly-cli")?;
-        let mut command =
-            self.home.command(if self.has_keyring { OsStr::new("dbus-run-session") } else { program.as_os_str() });
-        if self.has_keyring {
-            command.args(["--", "sh", "-c", WITH_KEYRING]).arg(&program);
-        }
+        let mut command = match self.wrapper.split_first() {
+            Some((wrapper, arguments)) => {
+                let mut command = self.home.command(wrapper);
+                command.args(arguments).arg(program);
+                command
+            }
+            None => self.home.command(program),
+        };
         command.arg("--json").arg("--profile").arg(self.home.data_dir().join("mayfly"));
         command.args(words).envs(self.environment.iter().map(|(name, value)| (name, value)));
         Ok(command)

@@ -11,16 +11,20 @@ use mayfly_tests::{
 /// How far the lie puts the wall clock back.
 const BACK: &str = "-1h";
 
+fn lies(library: &Path) -> Vec<(String, String)> {
+    wall_clock(library, BACK)
+}
+
 /// What libfaketime is told. Its threads-aware build is preloaded; the monotonic clocks stay true, as they do when
 /// somebody sets a machine's clock.
-fn lies(library: &Path) -> Vec<(String, String)> {
+pub fn wall_clock(library: &Path, lie: &str) -> Vec<(String, String)> {
     let library = library.to_str().unwrap().to_owned();
-    let settings = [("LD_PRELOAD", library.as_str()), ("FAKETIME", BACK), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
+    let settings = [("LD_PRELOAD", library.as_str()), ("FAKETIME", lie), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
     settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 /// Where Debian puts the library, on either machine; `None` where it is not installed.
-fn library() -> Option<std::path::PathBuf> {
+pub fn library() -> Option<std::path::PathBuf> {
     let found = std::fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
     let mut candidates: Vec<_> = found.map(|dir| dir.join("faketime/libfaketimeMT.so.1")).collect();
     candidates.push("/usr/lib/faketime/libfaketimeMT.so.1".into());

@@ -11,7 +11,7 @@ use std::{
 
 use mayfly_core::ProfilePlace;
 use mayfly_tests::{
-    cli::{Answer, LIMIT, RelayProgram, Shell, field, meet},
+    cli::{Answer, LIMIT, RelayProgram, Shell, field, meet, with_keyring},
     faulty::{self, Fault, Point},
     forensics::{Canaries, Canary, Loot, Scanner, open_everything},
     process::Program,
@@ -239,7 +239,7 @@ fn no_fault_at_any_step_loses_or_resurrects_anything(is_long: bool) {
     guarded.suffer_all(&change, is_long);
     if has_keyring() {
         let mut tied = Victim::prepare(None);
-        tied.shell.has_keyring = true;
+        tied.shell.wrapper = with_keyring();
         sleep(LIFE);
         tied.suffer_all(&act("tie to the keyring", &["keyring", "on"], "", None, None, 61), is_long);
         tied.restore();

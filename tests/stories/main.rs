@@ -18,6 +18,7 @@ mod no_trace;
 mod pages;
 mod papers;
 mod programs;
+mod reboots;
 mod sabotages;
 mod scanner;
 mod seals;
