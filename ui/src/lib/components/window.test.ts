@@ -86,6 +86,20 @@ describe('unlocking', () => {
   });
 });
 
+describe('a dialog', () => {
+  it('gives the focus back to what opened it', async () => {
+    render(App);
+    const opener = await screen.findByTestId('invite-open');
+    opener.focus();
+    await fireEvent.click(opener);
+    const close = await screen.findByRole('button', { name: 'Close' });
+    close.focus();
+    await fireEvent.click(close);
+    await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+    expect(document.activeElement).toBe(opener);
+  });
+});
+
 describe('an invitation', () => {
   it('is shown as a link and as a code, and says when it reaches only this computer', async () => {
     render(App);
