@@ -5,6 +5,7 @@ import type { MessageView } from './backend/bindings/MessageView';
 import type { StatusView } from './backend/bindings/StatusView';
 import type { Timer } from './backend/bindings/Timer';
 import type { BackendError } from './backend/error';
+import { strengthOf, type Strength } from './strength';
 import { DAY_S, HOUR_S, MINUTE_S, WEEK_S, dayOf, type Remaining } from './time';
 
 /** The time of day follows the system; what has words in it is English. */
@@ -196,6 +197,11 @@ export function errorSentence(error: BackendError): string {
   return errorText[error.code] ?? (error.message || (errorText.unknown ?? ''));
 }
 
+const strengthName: Record<Strength, string> = { weak: 'Easy to guess', fair: 'Fair', strong: 'Hard to guess' };
+
+/** How a passphrase stands while it is typed. */
+export const strengthSentence = (passphrase: string) => `${strengthName[strengthOf(passphrase)]}, going by its length alone.`;
+
 /** After too many wrong passphrases. */
 export const waitSentence = (left: string) => `Too many wrong passphrases. Try again in ${left}.`;
 
@@ -261,8 +267,6 @@ export const text = {
     repeat: 'The same again',
     differ: 'The two are not the same.',
     lost: 'Nobody can bring it back: if you lose it, this profile is lost, too.',
-    strength: { weak: 'Easy to guess', fair: 'Fair', strong: 'Hard to guess' },
-    strengthHint: (word: string) => `${word}, going by its length alone.`,
     lockAfter: 'Lock when nobody is at it',
     lockAfterHint: 'It locks, too, when this computer sleeps or its screen is locked.',
     lockAfterAlone: 'Nobody tells Mayfly here when this computer sleeps; it locks by this time alone.',

@@ -57,6 +57,7 @@ describe('the first start', () => {
     await user.type(await screen.findByTestId('first-start-name'), 'Ada');
     const field = screen.getByTestId<HTMLInputElement>('first-start-passphrase');
     await user.type(field, 'moth');
+    expect(screen.getByTestId('first-start-strength').textContent).toContain('Easy to guess');
     await user.click(screen.getByTestId('first-start-create'));
     expect(backend.callsOf('create_profile')).toEqual([{ name: 'Ada', passphrase: 'moth' }]);
     await waitFor(() => expect(field.value).toBe(''));
