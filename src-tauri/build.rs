@@ -2,36 +2,7 @@
 
 use std::{fs, path::Path};
 
-const COMMANDS: &[&str] = &[
-    "profile_state",
-    "create_profile",
-    "unlock",
-    "profile",
-    "set_relays",
-    "status",
-    "watch",
-    "active",
-    "lock",
-    "panic",
-    "security",
-    "set_passphrase",
-    "change_passphrase",
-    "remove_passphrase",
-    "set_duress",
-    "use_keyring",
-    "use_tpm",
-    "set_erase_after",
-    "set_lock_after",
-    "create_invitation",
-    "accept_invitation",
-    "chats",
-    "set_timer",
-    "answer_timer",
-    "messages",
-    "send_message",
-    "mark_read",
-    "wipe_message",
-];
+const COMMANDS: &[&str] = &["greet", "call", "watch"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Checks and unit tests compile without a built UI; what is run or packed is built after `npm run build`.

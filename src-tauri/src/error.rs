@@ -15,6 +15,9 @@ pub enum Error {
     /// No profile is open yet, or it is closed already.
     #[error("The profile is not open.")]
     NotOpen,
+    /// What came over the bridge was not sealed by the page that is there.
+    #[error("The window and its program have lost each other. Close Mayfly and start it again.")]
+    Bridge,
     /// A message cannot be read in a window that nobody looks at.
     #[error("Messages are marked as read only while the window is in front.")]
     NotFocused,
@@ -30,6 +33,7 @@ impl Error {
             Self::Core(error) => error.code(),
             Self::Relay(_) => "relay_not_started",
             Self::NotOpen => "not_open",
+            Self::Bridge => "bridge_broken",
             Self::NotFocused => "not_focused",
             Self::NoFolder => "no_folder",
         }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tauri::async_runtime::JoinHandle;
 use tokio::sync::RwLock;
 
-use crate::{embedded_relay::OwnRelay, error::Error, idle::Idle, paths::Paths};
+use crate::{bridge::Bridge, embedded_relay::OwnRelay, error::Error, idle::Idle, paths::Paths};
 
 /// How long the window's end may wait for the profile to close. What is not written by then is safe all the same:
 /// the next start finds it as a crash would leave it.
@@ -49,6 +49,10 @@ pub struct AppState {
     held: RwLock<Option<Held>>,
     relay: tokio::sync::Mutex<Option<OwnRelay>>,
     watcher: Mutex<Option<JoinHandle<()>>>,
+    /// The chat that the page had open when it was last replaced.
+    pub resume: Mutex<Option<String>>,
+    /// What the page and this program say to each other.
+    pub bridge: Bridge,
     /// When a hand was last at it.
     pub idle: Idle,
     /// Whether the login tells when it is locked or put to sleep.
@@ -73,6 +77,8 @@ impl AppState {
             held: RwLock::default(),
             relay: tokio::sync::Mutex::default(),
             watcher: Mutex::default(),
+            resume: Mutex::default(),
+            bridge: Bridge::default(),
             is_login_heard: Arc::default(),
         }
     }

@@ -4,19 +4,20 @@ use std::time::Duration;
 
 use mayfly_tests::{
     login::Login,
-    two_windows::{begin, meet, say, two},
-    window::{Desk, Result, Window},
+    process::{Program, program},
+    two_windows::{begin, close_dialog, meet, say, two},
+    window::{Desk, Window},
 };
-use serde_json::json;
 
 const WORDS: &str = "five words";
 
-/// Calls a command as the page does.
-async fn call(window: &Window, command: &str, arguments: serde_json::Value) -> Result<()> {
+/// Opens what has to do with security.
+async fn open_security(window: &Window) {
+    window.click("security-open").await.unwrap();
     window
-        .run("window.__TAURI_INTERNALS__.invoke(arguments[0], arguments[1])", &[json!(command), arguments])
+        .until("it is there", "return !!document.querySelector('[data-testid=\"security-lock\"]')", &[])
         .await
-        .map(drop)
+        .unwrap();
 }
 
 async fn until_locked(window: &Window) {
@@ -77,10 +78,16 @@ async fn the_window_locks_before_the_machine_sleeps_and_when_the_login_locks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_window_that_nobody_is_at_locks_by_itself() {
     let desk = Desk::new(false).unwrap();
-    let window = begin_with_passphrase(&desk).await;
-    call(&window, "set_lock_after", json!({ "seconds": 10 })).await.unwrap();
+    begin_with_passphrase(&desk).await.close().await.unwrap();
+    let mut command = desk.home.command(program("mayfly-cli").unwrap());
+    command.arg("--profile").arg(desk.home.data_dir().join("mayfly").join("profile"));
+    command.args(["--passphrase-stdin", "passphrase", "lock-after", "10s"]);
+    let ended = Program::run(command, &format!("{WORDS}\n"), Duration::from_mins(1)).unwrap();
+    assert!(ended.status.success(), "{:?}", ended.stderr);
+    let window = desk.open().await.unwrap();
+    unlock(&window).await;
     tokio::time::sleep(Duration::from_secs(7)).await;
-    call(&window, "active", json!({})).await.unwrap();
+    window.run("dispatchEvent(new PointerEvent('pointerdown', { bubbles: true }))", &[]).await.unwrap();
     tokio::time::sleep(Duration::from_secs(7)).await;
     assert!(window.shows("Nobody is here yet").await.unwrap(), "it locked while somebody was at it");
     unlock(&window).await;
@@ -95,9 +102,17 @@ async fn a_locked_window_holds_nothing_and_shows_after_the_unlock_what_came_mean
     meet(&anna, &bela, ("Anna", "Bela")).await.unwrap();
     say(&anna, "tamarisk before the lock").await.unwrap();
     bela.until_shows("tamarisk before the lock").await.unwrap();
-    call(&bela, "set_passphrase", json!({ "passphrase": WORDS })).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    call(&bela, "lock", json!({})).await.unwrap();
+    open_security(&bela).await;
+    bela.click("security-passphrase-set").await.unwrap();
+    for field in ["security-passphrase-fresh", "security-passphrase-again"] {
+        bela.write(field, WORDS).await.unwrap();
+    }
+    bela.click("security-passphrase-save").await.unwrap();
+    bela.until("it is set", "return !document.querySelector('[data-testid=\"security-passphrase-save\"]')", &[])
+        .await
+        .unwrap();
+    close_dialog(&bela).await.unwrap();
+    bela.click("lock-button").await.unwrap();
     until_locked(&bela).await;
     for words in ["tamarisk", "Anna", "Bela"] {
         assert!(!bela.shows(words).await.unwrap(), "the locked window holds {words}");

@@ -33,6 +33,14 @@ pub async fn change(
             engine.remove_passphrase(present).await?;
             "The passphrase is removed: whoever has this computer has the profile."
         }
+        PassphraseVerb::LockAfter { time } => {
+            engine.set_lock_after(time.0).await?;
+            if time.0.is_some() {
+                "The window locks once nobody has been at it for so long."
+            } else {
+                "The window locks when it is told to."
+            }
+        }
         PassphraseVerb::Limit { failures } => {
             engine.set_erase_after(failures.0).await?;
             if failures.0.is_some() {

@@ -150,6 +150,12 @@ pub enum PassphraseVerb {
         #[arg(long)]
         off: bool,
     },
+    /// Lock the window once nobody has been at it for so long.
+    LockAfter {
+        /// Such as 15m, from 10s to 24h; or never.
+        #[arg(value_parser = lock_after)]
+        time: LockAfter,
+    },
     /// Destroy everything after so many wrong passphrases in a row. It binds who types here; who copies the files and tries
     /// elsewhere is slowed by the passphrase's own cost alone.
     Limit {
@@ -166,6 +172,18 @@ pub enum Switch {
     On,
     /// No longer.
     Off,
+}
+
+/// After how many seconds; `None` is never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LockAfter(pub Option<u32>);
+
+fn lock_after(text: &str) -> Result<LockAfter, String> {
+    if text == "never" {
+        return Ok(LockAfter(None));
+    }
+    let seconds = duration(text).ok().and_then(|time| u32::try_from(time.as_secs()).ok());
+    seconds.map(|seconds| LockAfter(Some(seconds))).ok_or_else(|| "write a time such as 15m, or never".to_owned())
 }
 
 /// After how many wrong passphrases; `None` is never.

@@ -465,21 +465,6 @@ impl Engine {
         Ok(self.inner.vault.close().await?)
     }
 
-    /// The database's key, for those who attack the files.
-    #[cfg(feature = "forensics")]
-    ///
-    /// # Errors
-    /// [`Error::Closed`].
-    pub fn raw_key(&self) -> Result<mayfly_vault::RawKey, Error> {
-        Ok(self.inner.vault.raw_key()?)
-    }
-
-    /// The vault below, for tests that look inside.
-    #[cfg(feature = "forensics")]
-    pub fn vault(&self) -> &Vault {
-        &self.inner.vault
-    }
-
     /// The vault below, for the engine's other files.
     pub(crate) fn store(&self) -> &Vault {
         &self.inner.vault

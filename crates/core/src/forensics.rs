@@ -38,4 +38,17 @@ impl Engine {
         let said: Vec<Vec<u8>> = said.iter().collect();
         (!said.is_empty()).then_some(said)
     }
+
+    /// The database's key, for those who attack the files.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn raw_key(&self) -> Result<mayfly_vault::RawKey, Error> {
+        Ok(self.store().raw_key()?)
+    }
+
+    /// The vault below, for tests that look inside.
+    pub fn vault(&self) -> &mayfly_vault::Vault {
+        self.store()
+    }
 }

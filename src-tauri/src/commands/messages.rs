@@ -1,14 +1,13 @@
 //! Messages: showing, sending, reading, destroying.
 
 use mayfly_core::view::{MessageView, Timer};
-use tauri::{Runtime, State, WebviewWindow};
+use tauri::{Runtime, WebviewWindow};
 
 use super::{chat_id, item_id};
 use crate::{error::Error, state::AppState, window};
 
-#[tauri::command]
-pub async fn messages(
-    state: State<'_, AppState>,
+pub(super) async fn messages(
+    state: &AppState,
     chat: String,
     before: Option<i64>,
     limit: u32,
@@ -16,9 +15,8 @@ pub async fn messages(
     Ok(state.engine().await?.messages(chat_id(&chat)?, before, limit)?)
 }
 
-#[tauri::command]
-pub async fn send_message(
-    state: State<'_, AppState>,
+pub(super) async fn send_message(
+    state: &AppState,
     chat: String,
     text: String,
     timer: Option<Timer>,
@@ -27,19 +25,17 @@ pub async fn send_message(
 }
 
 /// Refused unless somebody can be looking: a page that is wrong about its focus starts no timer.
-#[tauri::command]
-pub async fn mark_read<R: Runtime>(
-    window: WebviewWindow<R>,
-    state: State<'_, AppState>,
+pub(super) async fn mark_read<R: Runtime>(
+    window: &WebviewWindow<R>,
+    state: &AppState,
     chat: String,
     ids: Vec<String>,
 ) -> Result<(), Error> {
-    window::is_attended(&window).then_some(()).ok_or(Error::NotFocused)?;
+    window::is_attended(window).then_some(()).ok_or(Error::NotFocused)?;
     let ids = ids.iter().map(|id| item_id(id)).collect::<Result<Vec<_>, _>>()?;
     Ok(state.engine().await?.mark_read(chat_id(&chat)?, &ids).await?)
 }
 
-#[tauri::command]
-pub async fn wipe_message(state: State<'_, AppState>, chat: String, id: String) -> Result<(), Error> {
+pub(super) async fn wipe_message(state: &AppState, chat: String, id: String) -> Result<(), Error> {
     Ok(state.engine().await?.wipe_message(chat_id(&chat)?, item_id(&id)?).await?)
 }

@@ -1,54 +1,66 @@
 //! The profile: creating and opening it, its relays, and what happens in it.
 
+use std::sync::{Arc, PoisonError};
+
 use mayfly_core::view::{Event, ProfileView, StatusView};
 use serde::Serialize;
-use tauri::{State, ipc::Channel};
+use tauri::{
+    AppHandle, Manager as _, Runtime,
+    ipc::{Channel, InvokeResponseBody},
+};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+use zeroize::Zeroizing;
 
 use crate::{
+    bridge::Session,
     error::Error,
     state::{AppState, ProfileState},
+    window,
 };
 
-#[tauri::command]
-pub async fn profile_state(state: State<'_, AppState>) -> Result<ProfileState, Error> {
+pub(super) async fn profile_state(state: &AppState) -> Result<ProfileState, Error> {
     state.settle().await
 }
 
-#[tauri::command]
-pub async fn create_profile(
-    state: State<'_, AppState>,
+pub(super) async fn create_profile(
+    state: &AppState,
     name: String,
     passphrase: Option<String>,
 ) -> Result<ProfileView, Error> {
     state.create(name, passphrase).await
 }
 
-#[tauri::command]
-pub async fn unlock(state: State<'_, AppState>, passphrase: Option<String>) -> Result<ProfileView, Error> {
+pub(super) async fn unlock(state: &AppState, passphrase: Option<String>) -> Result<ProfileView, Error> {
     state.unlock(passphrase).await
 }
 
-#[tauri::command]
-pub async fn profile(state: State<'_, AppState>) -> Result<ProfileView, Error> {
+pub(super) async fn profile(state: &AppState) -> Result<ProfileView, Error> {
     Ok(state.engine().await?.profile())
 }
 
-#[tauri::command]
-pub async fn set_relays(state: State<'_, AppState>, relays: Vec<String>) -> Result<ProfileView, Error> {
+pub(super) async fn set_relays(state: &AppState, relays: Vec<String>) -> Result<ProfileView, Error> {
     Ok(state.engine().await?.set_relays(relays).await?)
 }
 
-#[tauri::command]
-pub async fn status(state: State<'_, AppState>) -> Result<StatusView, Error> {
+pub(super) async fn status(state: &AppState) -> Result<StatusView, Error> {
     Ok(state.engine().await?.status())
 }
 
-#[tauri::command]
-pub async fn watch(state: State<'_, AppState>, channel: Channel<Told>) -> Result<(), Error> {
-    let events = state.engine().await?.events();
-    state.set_watcher(tauri::async_runtime::spawn(tell(events, channel)));
+pub(super) async fn watch(state: &AppState, channel: Channel<InvokeResponseBody>) -> Result<(), Error> {
+    let (events, session) = (state.engine().await?.events(), state.bridge.session()?);
+    state.set_watcher(tauri::async_runtime::spawn(tell(events, session, channel)));
     Ok(())
+}
+
+/// Replaces the page, so that what it has held of the dead goes with its process; the new one shows this chat.
+pub(super) fn rest<R: Runtime>(app: &AppHandle<R>, chat: Option<String>) {
+    *app.state::<AppState>().resume.lock().unwrap_or_else(PoisonError::into_inner) = chat;
+    window::renew(app);
+}
+
+/// The chat that the page before had open, once.
+pub(super) fn resume(state: &AppState) -> Option<String> {
+    state.resume.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// What the window is told.
@@ -66,15 +78,18 @@ pub enum Told {
 #[serde(tag = "event", rename = "resync")]
 pub struct Resync {}
 
-/// Tells the events as they come, until the profile is closed or the page is gone.
-async fn tell(mut events: Receiver<Event>, channel: Channel<Told>) {
+/// Tells the events as they come, sealed for this page, until the profile is closed or the page is gone.
+async fn tell(mut events: Receiver<Event>, session: Arc<Session>, channel: Channel<InvokeResponseBody>) {
     loop {
         let told = match events.recv().await {
             Ok(event) => Told::Event(Box::new(event)),
             Err(RecvError::Lagged(_)) => Told::Resync(Resync {}),
             Err(RecvError::Closed) => return,
         };
-        if channel.send(told).is_err() {
+        let Ok(sealed) = serde_json::to_vec(&told).map(Zeroizing::new).map(|plain| session.seal(&plain)) else {
+            return;
+        };
+        if !sealed.is_ok_and(|sealed| channel.send(InvokeResponseBody::Raw(sealed)).is_ok()) {
             return;
         }
     }

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use mayfly_core::{Engine, Passphrase, view::SecurityView};
 use serde::Serialize;
-use tauri::{AppHandle, Manager as _, Runtime, State};
+use tauri::{AppHandle, Manager as _, Runtime};
 
 use crate::{error::Error, state::AppState, window};
 
@@ -24,84 +24,72 @@ impl Security {
     }
 }
 
-#[tauri::command]
-pub fn active(state: State<'_, AppState>) {
+pub(super) fn active(state: &AppState) {
     state.idle.touch();
 }
 
-#[tauri::command]
-pub async fn lock<R: Runtime>(app: AppHandle<R>) -> Result<(), Error> {
-    app.state::<AppState>().lock(|| window::renew(&app)).await
+pub(super) async fn lock<R: Runtime>(app: &AppHandle<R>) -> Result<(), Error> {
+    app.state::<AppState>().lock(|| window::renew(app)).await
 }
 
-#[tauri::command]
-pub async fn panic<R: Runtime>(app: AppHandle<R>) -> Result<(), Error> {
-    app.state::<AppState>().panic(|| window::renew(&app)).await
+pub(super) async fn panic<R: Runtime>(app: &AppHandle<R>) -> Result<(), Error> {
+    app.state::<AppState>().panic(|| window::renew(app)).await
 }
 
-#[tauri::command]
-pub async fn security(state: State<'_, AppState>) -> Result<Security, Error> {
-    Ok(Security::of(&state, &state.engine().await?))
+pub(super) async fn security(state: &AppState) -> Result<Security, Error> {
+    Ok(Security::of(state, &state.engine().await?))
 }
 
-#[tauri::command]
-pub async fn set_passphrase(state: State<'_, AppState>, passphrase: String) -> Result<Security, Error> {
+pub(super) async fn set_passphrase(state: &AppState, passphrase: String) -> Result<Security, Error> {
     let engine = state.engine().await?;
     engine.set_passphrase(Passphrase::from(passphrase)).await?;
-    Ok(Security::of(&state, &engine))
+    Ok(Security::of(state, &engine))
 }
 
-#[tauri::command]
-pub async fn change_passphrase<R: Runtime>(
-    app: AppHandle<R>,
+pub(super) async fn change_passphrase<R: Runtime>(
+    app: &AppHandle<R>,
     old: String,
     passphrase: String,
 ) -> Result<Security, Error> {
     let (old, new) = (Passphrase::from(old), Passphrase::from(passphrase));
-    prove(&app, old, async |engine, old| engine.change_passphrase(old, new).await).await
+    prove(app, old, async |engine, old| engine.change_passphrase(old, new).await).await
 }
 
-#[tauri::command]
-pub async fn remove_passphrase<R: Runtime>(app: AppHandle<R>, old: String) -> Result<Security, Error> {
-    prove(&app, Passphrase::from(old), async |engine, old| engine.remove_passphrase(old).await).await
+pub(super) async fn remove_passphrase<R: Runtime>(app: &AppHandle<R>, old: String) -> Result<Security, Error> {
+    prove(app, Passphrase::from(old), async |engine, old| engine.remove_passphrase(old).await).await
 }
 
-#[tauri::command]
-pub async fn set_duress<R: Runtime>(
-    app: AppHandle<R>,
+pub(super) async fn set_duress<R: Runtime>(
+    app: &AppHandle<R>,
     passphrase: String,
     duress: Option<String>,
 ) -> Result<Security, Error> {
     let duress = duress.map(Passphrase::from);
-    prove(&app, Passphrase::from(passphrase), async |engine, pass| engine.set_duress(pass, duress).await).await
+    prove(app, Passphrase::from(passphrase), async |engine, pass| engine.set_duress(pass, duress).await).await
 }
 
-#[tauri::command]
-pub async fn use_keyring(state: State<'_, AppState>, is_used: bool) -> Result<Security, Error> {
+pub(super) async fn use_keyring(state: &AppState, is_used: bool) -> Result<Security, Error> {
     let engine = state.engine().await?;
     engine.use_keyring(is_used).await?;
-    Ok(Security::of(&state, &engine))
+    Ok(Security::of(state, &engine))
 }
 
-#[tauri::command]
-pub async fn use_tpm(state: State<'_, AppState>, is_used: bool) -> Result<Security, Error> {
+pub(super) async fn use_tpm(state: &AppState, is_used: bool) -> Result<Security, Error> {
     let engine = state.engine().await?;
     engine.use_tpm(is_used).await?;
-    Ok(Security::of(&state, &engine))
+    Ok(Security::of(state, &engine))
 }
 
-#[tauri::command]
-pub async fn set_erase_after(state: State<'_, AppState>, failures: Option<NonZeroU32>) -> Result<Security, Error> {
+pub(super) async fn set_erase_after(state: &AppState, failures: Option<NonZeroU32>) -> Result<Security, Error> {
     let engine = state.engine().await?;
     engine.set_erase_after(failures).await?;
-    Ok(Security::of(&state, &engine))
+    Ok(Security::of(state, &engine))
 }
 
-#[tauri::command]
-pub async fn set_lock_after(state: State<'_, AppState>, seconds: Option<u32>) -> Result<Security, Error> {
+pub(super) async fn set_lock_after(state: &AppState, seconds: Option<u32>) -> Result<Security, Error> {
     let engine = state.engine().await?;
     engine.set_lock_after(seconds).await?;
-    Ok(Security::of(&state, &engine))
+    Ok(Security::of(state, &engine))
 }
 
 /// Does what takes the present passphrase. Given the one for duress instead, or a wrong one too many, the profile is gone,

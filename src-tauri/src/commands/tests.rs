@@ -3,10 +3,16 @@
 use std::sync::Arc;
 
 use mayfly_core::{MovableClock, UnixMs};
+use ring::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
+    agreement::{ECDH_P256, EphemeralPrivateKey, UnparsedPublicKey, agree_ephemeral},
+    hkdf::{HKDF_SHA256, Salt},
+    rand::{SecureRandom as _, SystemRandom},
+};
 use serde_json::{Value, json};
 use tauri::{
     App, Manager as _, WebviewWindow, WebviewWindowBuilder,
-    ipc::{CallbackFn, InvokeBody},
+    ipc::{CallbackFn, InvokeBody, InvokeResponseBody},
     test::{INVOKE_KEY, MockRuntime, get_ipc_response, mock_builder, mock_context, noop_assets},
     webview::InvokeRequest,
 };
@@ -21,6 +27,7 @@ struct Story {
     app: App<MockRuntime>,
     clock: MovableClock,
     window: WebviewWindow<MockRuntime>,
+    page: Page,
 }
 
 impl Story {
@@ -36,7 +43,8 @@ impl Story {
             .build(mock_context(noop_assets()))
             .unwrap();
         let window = WebviewWindowBuilder::new(&app, "main", tauri::WebviewUrl::default()).build().unwrap();
-        Self { folders, app, clock, window }
+        let page = Page::greet(&window);
+        Self { folders, app, clock, window, page }
     }
 
     fn state(&self) -> tauri::State<'_, AppState> {
@@ -55,17 +63,85 @@ impl Story {
     }
 
     fn call(&self, command: &str, arguments: Value) -> Result<Value, Value> {
-        let request = InvokeRequest {
-            cmd: command.to_owned(),
-            callback: CallbackFn(0),
-            error: CallbackFn(1),
-            url: "tauri://localhost".parse().unwrap(),
-            body: InvokeBody::Json(arguments),
-            headers: tauri::http::HeaderMap::default(),
-            invoke_key: INVOKE_KEY.to_owned(),
-        };
-        get_ipc_response(&self.window, request).map(|body| body.deserialize().unwrap())
+        let plain = json!({ "command": command, "args": arguments }).to_string();
+        let sealed = self.page.seal(plain.as_bytes());
+        let answer = invoke(&self.window, "call", sealed).unwrap();
+        let answer: Value = serde_json::from_slice(&self.page.open(&answer)).unwrap();
+        answer.get("ok").cloned().ok_or_else(|| answer["error"].clone())
     }
+}
+
+/// Calls a command as the webview does.
+fn invoke(window: &WebviewWindow<MockRuntime>, command: &str, body: Vec<u8>) -> Result<Vec<u8>, Value> {
+    let request = InvokeRequest {
+        cmd: command.to_owned(),
+        callback: CallbackFn(0),
+        error: CallbackFn(1),
+        url: "tauri://localhost".parse().unwrap(),
+        body: InvokeBody::Raw(body),
+        headers: tauri::http::HeaderMap::default(),
+        invoke_key: INVOKE_KEY.to_owned(),
+    };
+    get_ipc_response(window, request).map(|body| match body {
+        InvokeResponseBody::Raw(bytes) => bytes,
+        InvokeResponseBody::Json(_) => panic!("an answer that is not sealed"),
+    })
+}
+
+/// The page's end of the bridge.
+struct Page {
+    to_program: LessSafeKey,
+    to_page: LessSafeKey,
+}
+
+impl Page {
+    fn greet(window: &WebviewWindow<MockRuntime>) -> Self {
+        let own = EphemeralPrivateKey::generate(&ECDH_P256, &SystemRandom::new()).unwrap();
+        let public = own.compute_public_key().unwrap().as_ref().to_vec();
+        let program = invoke(window, "greet", public.clone()).unwrap();
+        agree_ephemeral(own, &UnparsedPublicKey::new(&ECDH_P256, &program), |secret| {
+            let root = Salt::new(HKDF_SHA256, &[]).extract(secret);
+            let key = |label: &str| {
+                let info = [label.as_bytes(), &public, &program];
+                LessSafeKey::new(UnboundKey::from(root.expand(&info, &AES_256_GCM).unwrap()))
+            };
+            Self { to_program: key("mayfly/v1/bridge to program"), to_page: key("mayfly/v1/bridge to page") }
+        })
+        .unwrap()
+    }
+
+    fn seal(&self, plain: &[u8]) -> Vec<u8> {
+        let mut nonce = [0; 12];
+        SystemRandom::new().fill(&mut nonce).unwrap();
+        let mut body = plain.to_vec();
+        self.to_program.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut body).unwrap();
+        [&nonce[..], &body].concat()
+    }
+
+    fn open(&self, sealed: &[u8]) -> Vec<u8> {
+        let (nonce, body) = sealed.split_first_chunk().unwrap();
+        let mut body = body.to_vec();
+        self.to_page.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::empty(), &mut body).unwrap().to_vec()
+    }
+}
+
+#[test]
+fn what_is_not_sealed_by_the_page_that_is_there_is_refused() {
+    let story = Story::begin();
+    let code = |result: Result<Vec<u8>, Value>| result.unwrap_err()["code"].clone();
+    let plain = json!({ "command": "profile_state", "args": {} }).to_string();
+    let mut sealed = story.page.seal(plain.as_bytes());
+    assert!(invoke(&story.window, "call", sealed.clone()).is_ok());
+    sealed[20] ^= 1;
+    for bad in [sealed, plain.into_bytes(), vec![0; 28], Vec::new()] {
+        assert_eq!(code(invoke(&story.window, "call", bad)), "bridge_broken");
+    }
+    assert_eq!(code(invoke(&story.window, "greet", vec![4; 65])), "bridge_broken");
+    let unknown = story.page.seal(b"{\"command\":\"no_such\",\"args\":{}}");
+    assert_eq!(code(invoke(&story.window, "call", unknown)), "bridge_broken");
+    let before = story.page.seal(b"{\"command\":\"profile_state\",\"args\":{}}");
+    let _another = Page::greet(&story.window);
+    assert_eq!(code(invoke(&story.window, "call", before)), "bridge_broken", "a page that is gone is cut off");
 }
 
 #[test]
@@ -92,6 +168,15 @@ fn a_profile_is_created_with_the_relays_that_are_named_and_can_invite() {
     assert_eq!(own["code"], "invitation_own");
     let nowhere = json!({ "chat": "no id", "text": "Words", "timer": null });
     assert_eq!(story.call("send_message", nowhere).unwrap_err()["code"], "chat_missing");
+}
+
+#[test]
+fn a_page_that_is_replaced_is_told_once_what_was_open() {
+    let story = Story::begin();
+    assert_eq!(story.call("resume", json!({})).unwrap(), Value::Null);
+    story.call("rest", json!({ "chat": "0a".repeat(16) })).unwrap();
+    assert_eq!(story.call("resume", json!({})).unwrap(), json!("0a".repeat(16)));
+    assert_eq!(story.call("resume", json!({})).unwrap(), Value::Null);
 }
 
 #[test]

@@ -1,5 +1,4 @@
 /** Every command of the shell, one function each. The only door to the backend besides `events.ts`. */
-import { invoke } from '@tauri-apps/api/core';
 import type { ChatView } from './bindings/ChatView';
 import type { InvitationView } from './bindings/InvitationView';
 import type { MessageView } from './bindings/MessageView';
@@ -7,6 +6,7 @@ import type { ProfileView } from './bindings/ProfileView';
 import type { SecurityView } from './bindings/SecurityView';
 import type { StatusView } from './bindings/StatusView';
 import type { Timer } from './bindings/Timer';
+import * as bridge from './bridge';
 import { BackendError } from './error';
 
 /** Whether there is a profile on this device, and whether its passphrase has been given. */
@@ -17,7 +17,7 @@ export type Security = SecurityView & { locks_with_session: boolean };
 
 async function call<T>(command: string, args: Record<string, unknown> = {}): Promise<T> {
   try {
-    return await invoke<T>(command, args);
+    return (await bridge.call(command, args)) as T;
   } catch (cause) {
     throw BackendError.from(cause);
   }
@@ -34,6 +34,12 @@ export const profile = () => call<ProfileView>('profile');
 
 /** Somebody is at it: the time after which the profile locks begins anew. */
 export const active = () => call<null>('active');
+
+/** Has the page begin anew in a process of its own, and with it this chat open. */
+export const rest = (chat: string | null) => call<null>('rest', { chat });
+
+/** The chat that the page before had open, once. */
+export const resume = () => call<string | null>('resume');
 
 /** Locks the profile. The page begins anew. */
 export const lock = () => call<null>('lock');

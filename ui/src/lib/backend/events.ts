@@ -1,5 +1,5 @@
-import { Channel, invoke } from '@tauri-apps/api/core';
 import type { Event } from './bindings/Event';
+import * as bridge from './bridge';
 import { BackendError } from './error';
 
 /** The window fell behind and lost events: everything it shows must be asked for again. */
@@ -10,10 +10,8 @@ export type Told = Event | Resync;
 
 /** Calls `heard` for each event from now on, until the window closes. */
 export async function watch(heard: (told: Told) => void): Promise<void> {
-  const channel = new Channel<Told>();
-  channel.onmessage = heard;
   try {
-    await invoke('watch', { channel });
+    await bridge.watch(heard);
   } catch (cause) {
     throw BackendError.from(cause);
   }

@@ -2,19 +2,18 @@
  * A stand-in for the shell, for pictures and for tests: it answers the commands from memory and tells events.
  * It keeps time for nobody; whoever uses it says when something dies.
  */
-import { clearMocks, mockIPC } from '@tauri-apps/api/mocks';
-import type { Channel } from '@tauri-apps/api/core';
 import type { ChatView } from './bindings/ChatView';
 import type { MessageView } from './bindings/MessageView';
 import type { ProfileView } from './bindings/ProfileView';
 import type { StatusView } from './bindings/StatusView';
 import type { Timer } from './bindings/Timer';
 import type { Told } from './events';
+import { SealedTransport, useTransport } from './bridge';
 import type { Security } from './commands';
 import { isLonger } from '../time';
 
 /** The shell is itself again. */
-export const uninstall = clearMocks;
+export const uninstall = () => useTransport(new SealedTransport());
 
 type Args = Record<string, unknown>;
 
@@ -71,23 +70,32 @@ export class FakeBackend {
   security: Security = { has_passphrase: false, has_keyring: false, has_tpm: false, erase_after: null, lock_after_s: 900, locks_with_session: true };
   /** How long somebody has to wait who has typed a wrong passphrase. */
   waitS = 0;
+  /** The chat that the page before had open. */
+  resumes: string | null = null;
   /** Every call that came, in order. */
   calls: { command: string; args: Args }[] = [];
   /** Codes with which the next call of a command fails. */
   faults = new Map<string, string>();
   /** Where the window listens. */
-  channel: Channel<Told> | undefined;
+  heard: ((told: Told) => void) | undefined;
   #next = 0xf000;
 
   /** Takes the shell's place. */
   install(): this {
-    mockIPC((command, args) => this.answer(command, (args ?? {}) as Args));
+    useTransport({
+      // Through JSON, as it crosses the bridge: nothing is shared with whoever asked.
+      call: async (command, args) => structuredClone(await this.answer(command, structuredClone(args))),
+      watch: async (heard) => {
+        await this.answer('watch', {});
+        this.heard = heard;
+      },
+    });
     return this;
   }
 
   /** Tells the window an event. */
   tell(event: Told): void {
-    this.channel?.onmessage(event);
+    this.heard?.(event);
   }
 
   /** Destroys messages, as the reaper does. */
@@ -128,6 +136,8 @@ export class FakeBackend {
       return this.profile;
     },
     active: () => null,
+    rest: () => null,
+    resume: () => this.resumes,
     lock: () => {
       // eslint-disable-next-line @typescript-eslint/only-throw-error
       if (!this.security.has_passphrase) throw { code: 'passphrase_unset', message: '' };
@@ -188,10 +198,7 @@ export class FakeBackend {
       this.wipe(chat as string, [id as string]);
       return null;
     },
-    watch: ({ channel }) => {
-      this.channel = channel as Channel<Told>;
-      return null;
-    },
+    watch: () => null,
   };
 
   #secure(part: Partial<Security>): Security {

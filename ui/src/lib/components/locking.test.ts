@@ -100,12 +100,12 @@ describe('locking', () => {
       session.setRelays(['wss://relay.example']),
       security.change(() => commands.security()),
     ];
-    const told = backend.channel;
+    const told = backend.heard;
     await fireEvent.click(screen.getByTestId('lock-button'));
     await screen.findByTestId('unlock-passphrase');
     for (const give of late) give();
     await Promise.allSettled(asked);
-    told?.onmessage({ event: 'message_received', message: messageOf(2, { text: canary }) });
+    told?.({ event: 'message_received', message: messageOf(2, { text: canary }) });
     expect(late.length).toBeGreaterThanOrEqual(5);
     expect([chats.list, chats.log.entries, [...chats.drafts], chats.arrival]).toEqual([[], [], [], null]);
     expect([session.profile, session.status, security.view]).toEqual([null, null, null]);

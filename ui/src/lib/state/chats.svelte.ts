@@ -47,6 +47,9 @@ export class Chats {
   /** The chat that a message has just come in to, and how many have: for the live region. */
   arrival = $state.raw<{ chat: string; count: number } | null>(null);
 
+  /** How often something has died. */
+  wipes = $state(0);
+
   /** All chats, the one with the newest message first. */
   list = $derived([...this.#ledger.chats.values()].sort((a, b) => lastMoment(b) - lastMoment(a)));
   open = $derived(this.#openId === null ? null : (this.#ledger.chats.get(this.#openId) ?? null));
@@ -72,7 +75,10 @@ export class Chats {
       return;
     }
     this.#ledger = applyEvent(this.#ledger, told);
-    if (told.event === 'messages_wiped') this.#closeShells(told.chat, told.ids);
+    if (told.event === 'messages_wiped') {
+      this.wipes += 1;
+      this.#closeShells(told.chat, told.ids);
+    }
     if (told.event === 'message_received' && !this.#ledger.wiped.has(told.message.id)) {
       this.arrival = { chat: told.message.chat, count: (this.arrival?.count ?? 0) + 1 };
     }
