@@ -51,7 +51,7 @@ pub fn renew<R: Runtime>(app: &AppHandle<R>) {
     let _ = window.reload();
 }
 
-/// Whether WebDriver drives the page, which ends with the page's process. Never in what people install: there the variable
+/// Whether `WebDriver` drives the page, which ends with the page's process. Never in what people install: there the variable
 /// is gone before the program begins.
 #[cfg(target_os = "linux")]
 fn is_driven() -> bool {

@@ -121,7 +121,9 @@ fn suffer_all(is_long: bool) {
         let points = faulty::points_of_failure(&command(&victim, &way), way.input, &victim.files()).unwrap();
         assert!(!is_whole(&victim, &key, way.name), "{} destroys nothing", way.name);
         let mut of_files: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-        points.iter().for_each(|point| *of_files.entry((point.call, &point.file)).or_default() += 1);
+        for point in &points {
+            *of_files.entry((point.call, &point.file)).or_default() += 1;
+        }
         println!("{}: {} points: {of_files:?}", way.name, points.len());
         let all: Vec<(&Point, Fault)> = FAULTS.into_iter().flat_map(|f| points.iter().map(move |p| (p, f))).collect();
         let step = if is_long { 1 } else { way.share };

@@ -25,6 +25,7 @@ pub fn handler<R: Runtime>() -> impl Fn(Invoke<R>) -> bool + Send + Sync + 'stat
 
 /// A page begins: it gives its public key, and gets ours.
 #[tauri::command]
+#[allow(clippy::needless_pass_by_value)] // What tauri hands to a command it hands over.
 fn greet(state: State<'_, AppState>, request: Request<'_>) -> Result<Response, Error> {
     Ok(Response::new(state.bridge.greet(raw(&request)?)?))
 }
@@ -121,8 +122,14 @@ async fn answer<R: Runtime>(
         Command::Profile {} => done(profile::profile(state).await?),
         Command::SetRelays { relays } => done(profile::set_relays(state, relays).await?),
         Command::Status {} => done(profile::status(state).await?),
-        Command::Active {} => done(security::active(state)),
-        Command::Rest { chat } => done(profile::rest(app, chat)),
+        Command::Active {} => {
+            security::active(state);
+            done(())
+        }
+        Command::Rest { chat } => {
+            profile::rest(app, chat);
+            done(())
+        }
         Command::Resume {} => done(profile::resume(state)),
         Command::Lock {} => done(security::lock(app).await?),
         Command::Panic {} => done(security::panic(app).await?),
