@@ -62,6 +62,7 @@ impl Story {
         self.call("unlock", json!({ "passphrase": passphrase }))
     }
 
+    #[allow(clippy::needless_pass_by_value)] // It reads better where it is called.
     fn call(&self, command: &str, arguments: Value) -> Result<Value, Value> {
         let plain = json!({ "command": command, "args": arguments }).to_string();
         let sealed = self.page.seal(plain.as_bytes());
