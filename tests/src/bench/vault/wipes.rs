@@ -22,7 +22,7 @@ const ROUND_MS: u64 = 601_000;
 /// Wipes, each beside the disk's own time for three writes of the same moment.
 #[derive(Debug, Default)]
 struct Wipes {
-    wipes: Samples,
+    took: Samples,
     asked: Samples,
     limits: Samples,
 }
@@ -31,14 +31,14 @@ impl Wipes {
     fn add(&mut self, disk: &Disk, store: &Store<'_>) -> Outcome<()> {
         self.limits.add(disk.write(3)?);
         let wiped = store.wipe()?;
-        self.wipes.add(wiped.ms);
+        self.took.add(wiped.ms);
         self.asked.add(wiped.asked_ms);
         Ok(())
     }
 
     fn print(&self, print: &mut impl FnMut(&Figure), [p50, p99, asked]: [&'static str; 3], signal: Option<f64>) {
-        print(&Figure::paired(p50, &self.wipes, LIMIT, &self.limits, 0.5).beside_signal(signal));
-        print(&Figure::of(p99, &self.wipes, LIMIT, &self.limits, 0.99));
+        print(&Figure::paired(p50, &self.took, LIMIT, &self.limits, 0.5).beside_signal(signal));
+        print(&Figure::of(p99, &self.took, LIMIT, &self.limits, 0.99));
         print(&Figure::of(asked, &self.asked, LIMIT, &self.limits, 0.99));
     }
 }
@@ -98,7 +98,7 @@ fn held(print: &mut impl FnMut(&Figure)) -> Outcome<()> {
         wipes.add(&disk, &store)?;
         store.settle()?;
     }
-    print(&Figure::of("wipe_100000_unread_worst", &wipes.wipes, LIMIT, &wipes.limits, 1.0));
+    print(&Figure::of("wipe_100000_unread_worst", &wipes.took, LIMIT, &wipes.limits, 1.0));
     Ok(())
 }
 
@@ -135,7 +135,7 @@ pub fn of_many(print: &mut impl FnMut(&Figure), big: &mut Big) -> Outcome<()> {
     many.print(print, ["wipe_100000_p50", "wipe_100000_p99", "wipe_100000_asked_p99"], signal_many);
     all.print(print, ["wipe_1000000_p50", "wipe_1000000_p99", "wipe_1000000_asked_p99"], signal_all);
     let peer = "a wipe of a single item of the same moment";
-    print(&Figure::of("wipe_1000000_beside_1_p50", &all.wipes, peer, &one.wipes, 0.5));
+    print(&Figure::of("wipe_1000000_beside_1_p50", &all.took, peer, &one.took, 0.5));
     Ok(())
 }
 
