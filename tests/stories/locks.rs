@@ -64,3 +64,39 @@ async fn a_locked_profile_goes_on_wiping_and_receives_after_the_unlock() {
     let arrived = bela.wait_for(chat_b, |all| all.len() == 1).await.unwrap().remove(0);
     assert_eq!(arrived.text, "meanwhile");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_in_a_chat_that_burns_is_over_with_the_lock_and_the_rest_stays() {
+    let world = World::new().await.unwrap();
+    let (anna, mut bela) = (world.person("Anna").await.unwrap(), world.person("Bela").await.unwrap());
+    let (chat_a, chat_b) = world.meet(&anna, &bela).await.unwrap();
+    let mut source = Canaries::new();
+    let (stays, theirs, ours) =
+        (source.make("stays").unwrap(), source.make("theirs").unwrap(), source.make("ours").unwrap());
+    anna.engine.send_message(chat_a, &stays.text(), Some(after_send(3_600))).await.unwrap();
+    bela.wait_for(chat_b, |all| all.len() == 1).await.unwrap();
+    assert!(bela.engine.set_burn_on_lock(chat_b, true).await.unwrap().burns_on_lock);
+    anna.engine.send_message(chat_a, &theirs.text(), Some(after_send(3_600))).await.unwrap();
+    let received = bela.wait_for(chat_b, |all| all.len() == 2).await.unwrap();
+    bela.engine.mark_read(chat_b, &[received[1].id.parse().unwrap()]).await.unwrap();
+    bela.engine.send_message(chat_b, &ours.text(), None).await.unwrap();
+    let texts = |all: Vec<mayfly_core::view::MessageView>| all.into_iter().map(|m| m.text).collect::<Vec<_>>();
+    assert_eq!(texts(bela.messages(chat_b).unwrap()), [stays.text(), theirs.text(), ours.text()]);
+    anna.wait_for(chat_a, |all| all.len() == 3).await.unwrap();
+    let key = bela.engine.raw_key().unwrap();
+    // Not even while it lives does it open from the files; what does not burn does.
+    assert_eq!([&stays, &theirs, &ours].map(|canary| opens(&bela, &key, canary)), [true, false, false]);
+
+    bela.engine.set_passphrase(words()).await.unwrap();
+    bela.pause().await;
+    let locked = bela.engine.lock().await.unwrap();
+    bela.engine = locked.unlock(words()).await.unwrap();
+    bela.run();
+    assert_eq!(texts(bela.messages(chat_b).unwrap()), [stays.text()]);
+    assert_eq!(bela.engine.chat(chat_b).unwrap().unread, 1, "what stays was not read");
+    assert_eq!(texts(anna.messages(chat_a).unwrap()).len(), 3, "it burns on this device alone");
+    // And it goes on burning.
+    anna.engine.send_message(chat_a, "once more", None).await.unwrap();
+    bela.wait_for(chat_b, |all| all.len() == 2).await.unwrap();
+    assert!(bela.engine.chat(chat_b).unwrap().burns_on_lock);
+}

@@ -72,6 +72,13 @@ pub enum Verb {
         #[arg(long)]
         mode: Option<Mode>,
     },
+    /// Have what is said in a chat from now on burn on this device: it is over as soon as the profile is locked or closed.
+    Burn {
+        /// A chat's id, the beginning of one (4 digits or more), or a name that only one chat has.
+        chat: String,
+        /// On, or off.
+        switch: Switch,
+    },
     /// Receive, publish and wipe, and tell it, one event a line.
     Listen {
         /// Stop after this long; without it, when interrupted.

@@ -13,7 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
     access,
-    args::{Args, ProfileVerb, TimerWord, Verb},
+    args::{Args, ProfileVerb, Switch, TimerWord, Verb},
     audit,
     output::{Failure, print},
 };
@@ -123,6 +123,12 @@ async fn run_open(args: &Args, engine: &Engine) -> Result<(), Failure> {
             let is_sent = engine.flush(FLUSH).await;
             running.stop().await;
             print_sent(args, chat.to_string(), is_sent)
+        }
+        Verb::Burn { chat, switch } => {
+            let view = engine.set_burn_on_lock(find(engine, chat)?.0, *switch == Switch::On).await?;
+            let words =
+                if view.burns_on_lock { "What is said there from now on burns." } else { "It does not burn any more." };
+            print(args.json, &view, words)
         }
         Verb::Listen { limit } => listen(args, engine, *limit).await,
         Verb::Status => status(args, engine).await,

@@ -69,6 +69,7 @@ pub(crate) fn begin(
         contract: Contract::new(peer.timer.unwrap_or(profile.default_timer)),
         read_through: 0,
         epoch: keys.epoch,
+        burns: false,
     };
     save(writer, chat, &record)?;
     let epoch = EpochRecord { epoch: keys.epoch, route: keys.route, outer: Secret(keys.outer.0), sent: 0 };
@@ -116,8 +117,7 @@ pub(crate) fn routes(reader: &Reader<'_>) -> Result<Vec<Route>, Error> {
 
 /// The chat as a shell shows it.
 pub(crate) fn view(reader: &Reader<'_>, chat: ChatId, record: &ChatRecord) -> Result<ChatView, Error> {
-    let newest = reader.page(Some(chat), Kind::Message.number(), None, 1)?;
-    let last = match newest.first() {
+    let last = match newest(reader, chat, None, 1)?.first() {
         Some(item) => message::view(reader, item).ok(),
         None => None,
     };
@@ -126,6 +126,7 @@ pub(crate) fn view(reader: &Reader<'_>, chat: ChatId, record: &ChatRecord) -> Re
         name: record.peer_name.clone(),
         state: if record.is_active { ChatState::Active } else { ChatState::Waiting },
         timer: record.contract.timer,
+        burns_on_lock: record.burns,
         proposal: record.contract.proposal().map(|(timer, is_ours)| ProposalView { timer, is_ours }),
         unread: unread(reader, chat, record.read_through)?.len() as u64,
         last,
@@ -134,9 +135,22 @@ pub(crate) fn view(reader: &Reader<'_>, chat: ChatId, record: &ChatRecord) -> Re
     })
 }
 
+/// A chat's messages before an order, newest first: those that burn among the others.
+pub(crate) fn newest(reader: &Reader<'_>, chat: ChatId, before: Option<i64>, limit: u32) -> Result<Vec<Item>, Error> {
+    let [stays, burns] = [false, true].map(|burns| Kind::of_messages(burns)[0].number());
+    let mut items = reader.page(Some(chat), stays, before, limit)?;
+    items.extend(reader.page(Some(chat), burns, before, limit)?);
+    items.sort_by_key(|item| std::cmp::Reverse(item.order));
+    items.truncate(limit as usize);
+    Ok(items)
+}
+
 /// The received messages after `read_through` that were not read, oldest first.
 pub(crate) fn unread(reader: &Reader<'_>, chat: ChatId, read_through: i64) -> Result<Vec<Item>, Error> {
-    let items = reader.after(Some(chat), Kind::Message.number(), read_through, MAX_UNREAD)?;
+    let [stays, burns] = [false, true].map(|burns| Kind::of_messages(burns)[0].number());
+    let mut items = reader.after(Some(chat), stays, read_through, MAX_UNREAD)?;
+    items.extend(reader.after(Some(chat), burns, read_through, MAX_UNREAD)?);
+    items.sort_by_key(|item| item.order);
     let mut unread = Vec::new();
     for item in items {
         let Ok(record) = store::decode::<store::MessageRecord>(&item) else { continue };

@@ -465,6 +465,11 @@ impl Engine {
         Ok(self.inner.vault.close().await?)
     }
 
+    /// Tells what a chat is like now.
+    pub(crate) fn tell_chat(&self, chat: ChatView) {
+        self.inner.events.release([Event::ChatChanged { chat }]);
+    }
+
     /// The vault below, for the engine's other files.
     pub(crate) fn store(&self) -> &Vault {
         &self.inner.vault

@@ -1,9 +1,9 @@
 //! A locked profile: names, keys and routes are gone from memory, and what falls due dies all the same.
 
-use mayfly_vault::{Passphrase, Vault};
+use mayfly_vault::{ChatId, Passphrase, Urgency, Vault, Writer};
 use tokio::task::JoinSet;
 
-use crate::{Engine, Error, engine::blocking, profile, reaper};
+use crate::{Engine, Error, chat, engine::blocking, profile, reaper, view::ChatView};
 
 /// A profile that waits for its passphrase, and goes on wiping. Dropping it is as closing the program.
 #[derive(Debug)]
@@ -39,6 +39,23 @@ impl Engine {
         let mut tasks = JoinSet::new();
         tasks.spawn(reaper::run(vault.clone()));
         Ok(LockedProfile { vault, _reaper: tasks })
+    }
+
+    /// Has what is said in a chat from now on burn on this device: it is over when the profile is locked, or the program
+    /// ends, however it ends. Its key is in memory alone.
+    ///
+    /// # Errors
+    /// [`Error::ChatMissing`].
+    pub async fn set_burn_on_lock(&self, chat: ChatId, burns: bool) -> Result<ChatView, Error> {
+        let set = move |writer: &mut Writer<'_>| {
+            let mut record = chat::load(writer, chat)?;
+            record.burns = burns;
+            chat::save(writer, chat, &record)?;
+            chat::view(writer, chat, &record)
+        };
+        let view = self.store().write(Urgency::User, set).await?;
+        self.tell_chat(view.clone());
+        Ok(view)
     }
 
     /// Whether it was locked.

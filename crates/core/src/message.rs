@@ -73,7 +73,7 @@ pub(crate) fn store_own(
     let now = writer.now();
     let item = id(writer, chat, &identity.public, PayloadId(message.payload_id))?;
     let life = expiry::life_at_start(message.timer, UnixMs(message.sent_at_ms), now);
-    if !insert(writer, chat, item, message, life)? {
+    if !insert(writer, chat, record.burns, item, message, life)? {
         return Err(Error::MessageMissing);
     }
     let payload = Payload::new(PayloadId(message.payload_id), message.sent_at_ms, message.timer, body);
@@ -93,7 +93,8 @@ pub(crate) fn store_received(
 ) -> Result<Option<MessageView>, Error> {
     let now = writer.now();
     // A peer that asks for a longer life than was agreed on does not get it here.
-    let timer = expiry::within(Timer::try_from(payload.timer)?, chat::load(writer, chat)?.contract.timer);
+    let record = chat::load(writer, chat)?;
+    let timer = expiry::within(Timer::try_from(payload.timer)?, record.contract.timer);
     let sent = expiry::sent(UnixMs(payload.sent_at_ms), now);
     let message =
         MessageRecord { payload_id: payload.id.0, sender: Sender::Them, kind, text, notice, timer, sent_at_ms: sent.0 };
@@ -101,7 +102,7 @@ pub(crate) fn store_received(
     if writer.item(item)?.is_some() || writer.is_buried(item)? {
         return Ok(None);
     }
-    if !insert(writer, chat, item, &message, expiry::life_at_start(timer, sent, now))? {
+    if !insert(writer, chat, record.burns, item, &message, expiry::life_at_start(timer, sent, now))? {
         return Ok(None);
     }
     receipt::owe(writer, chat, payload.id, false)?;
@@ -112,6 +113,7 @@ pub(crate) fn store_received(
 fn insert(
     writer: &mut Writer<'_>,
     chat: ChatId,
+    burns: bool,
     id: ItemId,
     message: &MessageRecord,
     life: expiry::Life,
@@ -122,7 +124,8 @@ fn insert(
         expiry::Life::Dead => return Ok(false),
     };
     let body = store::encode(message)?;
-    match writer.insert(&NewItem { id, chat: Some(chat), kind: Kind::Message.number(), life, body: &body }) {
+    let [kind, _] = Kind::of_messages(burns);
+    match writer.insert(&NewItem { id, chat: Some(chat), kind: kind.number(), life, body: &body }) {
         Ok(_) => Ok(true),
         // The second turned between the rule and the insertion.
         Err(mayfly_vault::Error::DeadlineRange) => Ok(false),
@@ -158,15 +161,15 @@ pub(crate) fn state(
 fn save_state(
     writer: &mut Writer<'_>,
     chat: ChatId,
-    message: ItemId,
+    message: &Item,
     state: MessageState,
     limit: Option<UnixMs>,
 ) -> Result<(), Error> {
-    let id = state_id(writer, chat, message)?;
+    let id = state_id(writer, chat, message.id)?;
     writer.wipe(id)?;
     let body = store::encode(&StateRecord { state })?;
-    let kind = Kind::MessageState.number();
-    writer.insert(&NewItem { id, chat: Some(chat), kind, life: Life::Held { limit }, body: &body })?;
+    let [_, kind] = Kind::of_messages(message.kind == Kind::BurningMessage.number());
+    writer.insert(&NewItem { id, chat: Some(chat), kind: kind.number(), life: Life::Held { limit }, body: &body })?;
     Ok(())
 }
 
@@ -195,7 +198,7 @@ pub(crate) fn advance_own(
     if to == MessageState::Read {
         limit = start_timer(writer, &item, &record)?.or(limit);
     }
-    save_state(writer, chat, message, to, limit)?;
+    save_state(writer, chat, &item, to, limit)?;
     load_view(writer, message).map(Some)
 }
 
@@ -212,7 +215,7 @@ pub(crate) fn mark_read(writer: &mut Writer<'_>, chat: ChatId, ids: &[ItemId]) -
     let mut changed = Vec::new();
     for id in ids {
         let Some(item) = writer.item(*id)? else { continue };
-        if item.chat != Some(chat) || item.kind != Kind::Message.number() {
+        if item.chat != Some(chat) || !Kind::is_message(item.kind) {
             continue;
         }
         let Ok(record) = store::decode::<MessageRecord>(&item) else { continue };
@@ -221,7 +224,7 @@ pub(crate) fn mark_read(writer: &mut Writer<'_>, chat: ChatId, ids: &[ItemId]) -
         }
         let mut limit = death(&item.life);
         limit = start_timer(writer, &item, &record)?.or(limit);
-        save_state(writer, chat, *id, MessageState::Seen, limit)?;
+        save_state(writer, chat, &item, MessageState::Seen, limit)?;
         receipt::owe(writer, chat, PayloadId(record.payload_id), true)?;
         changed.push(load_view(writer, *id)?);
     }
@@ -235,7 +238,7 @@ pub(crate) fn mark_read(writer: &mut Writer<'_>, chat: ChatId, ids: &[ItemId]) -
 fn move_read_mark(writer: &mut Writer<'_>, chat: ChatId) -> Result<(), Error> {
     let mut record = chat::load(writer, chat)?;
     let first_unread = chat::unread(writer, chat, record.read_through)?.first().map(|item| item.order - 1);
-    let newest = writer.page(Some(chat), Kind::Message.number(), None, 1)?.first().map(|item| item.order);
+    let newest = chat::newest(writer, chat, None, 1)?.first().map(|item| item.order);
     let Some(read_through) = first_unread.or(newest) else { return Ok(()) };
     if read_through > record.read_through {
         record.read_through = read_through;
@@ -250,7 +253,7 @@ fn move_read_mark(writer: &mut Writer<'_>, chat: ChatId) -> Result<(), Error> {
 /// [`Error::MessageMissing`] if it is not in this chat.
 pub(crate) fn wipe(writer: &mut Writer<'_>, chat: ChatId, message: ItemId) -> Result<(), Error> {
     match writer.item(message)? {
-        Some(item) if item.chat == Some(chat) && item.kind == Kind::Message.number() => {}
+        Some(item) if item.chat == Some(chat) && Kind::is_message(item.kind) => {}
         _ => return Err(Error::MessageMissing),
     }
     let state = state_id(writer, chat, message)?;
@@ -321,7 +324,7 @@ pub(crate) fn page(
     limit: u32,
 ) -> Result<Vec<MessageView>, Error> {
     chat::load(reader, chat)?;
-    let mut items = reader.page(Some(chat), Kind::Message.number(), before, limit)?;
+    let mut items = chat::newest(reader, chat, before, limit)?;
     items.reverse();
     Ok(items.iter().filter_map(|item| view(reader, item).ok()).collect())
 }

@@ -60,7 +60,7 @@ pub(crate) async fn tell(vault: Vault, events: Events) {
 
 fn news(vault: &Vault, wiped: &Arc<Vec<Wiped>>) -> Vec<Event> {
     let mut by_chat: BTreeMap<ChatId, Vec<String>> = BTreeMap::new();
-    for item in wiped.iter().filter(|item| item.kind == Kind::Message.number()) {
+    for item in wiped.iter().filter(|item| Kind::is_message(item.kind)) {
         if let Some(chat) = item.chat {
             by_chat.entry(chat).or_default().push(item.id.to_string());
         }

@@ -99,6 +99,8 @@ pub struct ChatView {
     pub state: ChatState,
     /// The timer that new messages get.
     pub timer: Timer,
+    /// What is said here is destroyed on this device when the profile is locked, or the program ends.
+    pub burns_on_lock: bool,
     /// A longer timer that waits for an answer.
     pub proposal: Option<ProposalView>,
     /// Received messages that were not read yet.

@@ -8,6 +8,9 @@ use crate::{ChatId, ItemId, UnixMs};
 
 /// Kinds below this are the vault's own.
 pub(crate) const FIRST_FREE_KIND: u8 = 16;
+/// Items of kinds with this bit burn: besides all else they hang from a key that is in memory alone, and goes when the vault
+/// is locked or closed, or its program ends, however it ends. They are over when it is opened again.
+pub const BURNING: u8 = 0x80;
 /// The record that holds a chat's key; its item id is the chat id.
 pub(crate) const KIND_CHAT_KEY: u8 = 1;
 /// The record that holds the key under which names become ids.

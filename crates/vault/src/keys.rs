@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use rusqlite::Connection;
 use tokio::sync::{Notify, broadcast, watch};
 
-use crate::cipher::{Alg, Key};
+use crate::cipher::{Alg, Key, LABEL, mac};
 use crate::clock::{Clock, Reading};
 use crate::disk::{Files, ProfileLock};
 use crate::gate::Gate;
@@ -41,6 +41,9 @@ pub(crate) struct Keys {
     pub(crate) k_db_next: Option<Locked>,
     /// Old generation first; what is new hangs from the last.
     pub(crate) trees: Vec<Frontier>,
+    /// What everything of a kind that burns hangs from, too. Never on any disk: nothing while it is locked, and another each
+    /// time it is opened.
+    fire: Option<Locked>,
     /// Keys of chats that were needed; emptied whenever leaves are punctured.
     chats: Mutex<HashMap<ChatId, Key>>,
 }
@@ -59,8 +62,25 @@ impl Keys {
             k_db,
             k_db_next,
             trees,
+            fire: None,
             chats: Mutex::default(),
         }
+    }
+
+    /// From here on there can be what burns.
+    pub(crate) fn light(&mut self) -> Result<(), Error> {
+        self.fire = Some(Locked::of(&Key::random()?));
+        Ok(())
+    }
+
+    /// All that burns is ashes.
+    pub(crate) fn burn(&mut self) {
+        self.fire = None;
+    }
+
+    /// A chat's key for what burns in it.
+    pub(crate) fn burning(&self, chat_key: &Key) -> Option<Key> {
+        self.fire.as_ref().map(|fire| mac(fire, &[LABEL, b"burn", &chat_key.0]))
     }
 
     /// The key of a leaf, or nothing once it is gone.
@@ -98,6 +118,7 @@ impl Keys {
     /// Forgets everything, in memory and for good.
     pub(crate) fn forget_all(&mut self) {
         self.trees.clear();
+        self.burn();
         self.forget_chats();
         self.pass = None;
         self.keyring = None;

@@ -61,7 +61,7 @@ pub use error::Error;
 #[cfg(feature = "forensics")]
 pub use forensics::RawKey;
 pub use id::{ChatId, ItemId, ParseIdError};
-pub use item::{Item, Life, NewItem};
+pub use item::{BURNING, Item, Life, NewItem};
 #[cfg(feature = "forensics")]
 pub use keys::Step;
 pub use locked::WipingAllocator;

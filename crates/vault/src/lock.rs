@@ -13,7 +13,7 @@ use crate::queue::{Finish, Machine, Task, Urgency};
 use crate::seal::Leaf;
 use crate::tag::Tag;
 use crate::time::Second;
-use crate::{Error, Passphrase, Vault, sql};
+use crate::{Error, Passphrase, Vault, sql, start};
 
 /// A leaf in [`Dues`]: a number that says when, the tag, the generation; big-endian.
 const LEAF_BYTES: usize = 8 + 8 + 4;
@@ -212,7 +212,11 @@ impl Machine {
         };
         let alone = self.shared.alone();
         self.shared.set_dues(Some(Arc::new(dues)));
-        self.shared.keys_mut().forget_chats();
+        {
+            let mut keys = self.shared.keys_mut();
+            keys.burn();
+            keys.forget_chats();
+        }
         self.conn = nothing;
         drop(alone);
         self.clear_state();
@@ -256,6 +260,8 @@ impl Machine {
 
     fn open_database(&mut self) -> Result<(), Error> {
         let conn = self.shared.connect()?;
+        start::clear_ashes(&conn)?;
+        self.shared.keys_mut().light()?;
         match self.rotate_by(Ledger::Database(&conn), None) {
             // As when it is opened: what time kills is dead all the same.
             Ok(()) | Err(Error::DatabaseDamaged) => {}

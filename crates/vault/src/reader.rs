@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use crate::cipher::{Key, LABEL, mac};
-use crate::item::{FIRST_FREE_KIND, KIND_CHAT_KEY, KIND_NAMING_KEY};
+use crate::item::{BURNING, FIRST_FREE_KIND, KIND_CHAT_KEY, KIND_NAMING_KEY};
 use crate::keys::Shared;
 use crate::sql::{self, Alive, Sealed};
 use crate::tag::Region;
@@ -50,7 +50,7 @@ impl Reader<'_> {
     pub fn item(&self, id: ItemId) -> Result<Option<Item>, Error> {
         match sql::item(self.conn, id, self.alive())? {
             Some(row) if row.kind >= FIRST_FREE_KIND => {
-                let chat_key = self.key_of(row.chat)?;
+                let chat_key = self.key_of(row.chat, row.kind)?;
                 self.open(&row, chat_key.as_ref())
             }
             _ => Ok(None),
@@ -156,9 +156,14 @@ impl Reader<'_> {
         self.shared.identity(row.id, row.chat, row.kind)
     }
 
-    /// The key of the chat that a row stands in: zeros outside any.
-    pub(crate) fn key_of(&self, chat: Option<ChatId>) -> Result<Option<Key>, Error> {
-        chat.map_or(Ok(Some(Key::ZERO)), |chat| self.chat_key(chat))
+    /// The key that a row hangs from besides its leaf: that of the chat it stands in, zeros outside any; for a kind that
+    /// burns, that one under the key that is in memory alone.
+    pub(crate) fn key_of(&self, chat: Option<ChatId>, kind: u8) -> Result<Option<Key>, Error> {
+        let key = chat.map_or(Ok(Some(Key::ZERO)), |chat| self.chat_key(chat))?;
+        if kind & BURNING == 0 {
+            return Ok(key);
+        }
+        Ok(key.and_then(|key| self.shared.keys().burning(&key)))
     }
 
     fn dek(&self, row: &Sealed, chat_key: &Key) -> Result<Key, Shut> {
@@ -168,20 +173,21 @@ impl Reader<'_> {
 
     /// The item key of a row, where everything it hangs from is alive.
     pub(crate) fn row_dek(&self, row: &Sealed) -> Result<Option<Key>, Error> {
-        Ok(self.key_of(row.chat)?.and_then(|chat_key| self.dek(row, &chat_key).ok()))
+        Ok(self.key_of(row.chat, row.kind)?.and_then(|chat_key| self.dek(row, &chat_key).ok()))
     }
 
     fn open_all(&self, rows: Vec<Sealed>) -> Result<Vec<Item>, Error> {
         let mut items = Vec::with_capacity(rows.len());
         // Most rows of a page stand in one chat.
-        let mut last: Option<(Option<ChatId>, Option<Key>)> = None;
+        let mut last: Option<((Option<ChatId>, u8), Option<Key>)> = None;
         for row in rows {
+            let stands = (row.chat, row.kind & BURNING);
             let chat_key = match last {
-                Some((chat, key)) if chat == row.chat => key,
-                _ => self.key_of(row.chat)?,
+                Some((before, key)) if before == stands => key,
+                _ => self.key_of(row.chat, row.kind)?,
             };
             items.extend(self.open(&row, chat_key.as_ref())?);
-            last = Some((row.chat, chat_key));
+            last = Some((stands, chat_key));
         }
         Ok(items)
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
+use crate::item::BURNING;
 use crate::schema::BUSY;
 use crate::seal::Leaf;
 use crate::tag::Tag;
@@ -272,6 +273,17 @@ pub(crate) fn due_holds(conn: &Connection, s_now: i64) -> Result<Vec<Leaf>, Erro
     let mut statement = conn.prepare_cached(DUE_HOLDS)?;
     let rows = statement.query_map([s_now], |row| Ok(Leaf { tag: row.get(0)?, generation: row.get(1)? }))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What burns is over: its second of death is the first of all, so that it is shown no more and the next wipe takes it.
+pub(crate) fn burn_out(conn: &Connection) -> Result<(), Error> {
+    // Looked for first: where there is none, a disk that cannot be written is no hindrance.
+    let any = "SELECT 1 FROM item WHERE kind >= ?1 AND (due_s IS NULL OR due_s > 0)";
+    if conn.prepare_cached(any)?.exists([BURNING])? {
+        let sql = "UPDATE item SET due_s = 0 WHERE kind >= ?1 AND (due_s IS NULL OR due_s > 0)";
+        conn.prepare_cached(sql)?.execute([BURNING])?;
+    }
+    Ok(())
 }
 
 /// The seconds after `s_now` in which anything dies, rising.

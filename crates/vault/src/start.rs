@@ -18,7 +18,7 @@ use crate::time::Mark;
 use crate::tpm::Tpm;
 use crate::tree::Frontier;
 use crate::writer::Writer;
-use crate::{Error, Passphrase, Place, panic, schema, wipe};
+use crate::{Error, Passphrase, Place, panic, schema, sql, wipe};
 
 /// Whether a state was ever written here, or a panic is to be finished.
 pub(crate) fn exists(place: &Place) -> bool {
@@ -85,7 +85,8 @@ fn create_locked(
     files.write_copy_b(&slot)?;
     files.write_copy_a(&slot)?;
     let opened = Opened { slot, header, state, mend_a: false, mend_b: false, mend_old_state: false };
-    let keys = Keys::new(opened, pass.as_ref().map(Locked::of));
+    let mut keys = Keys::new(opened, pass.as_ref().map(Locked::of));
+    keys.light()?;
     let shared = Shared::new(database, clock, keys, files, lock_file, Gate::open(place)?);
     Writer::new(&shared, &conn).create_naming_key()?;
     shared.files().write_state(1, &record)?;
@@ -160,7 +161,17 @@ pub(crate) fn open(
     gate.moves().owe();
     let mut conn = connect(place, &mut keys)?;
     schema::migrate(&mut conn)?;
+    clear_ashes(&conn)?;
+    keys.light()?;
     Ok((Shared::new(place.database(), clock, keys, files, lock_file, gate), conn))
+}
+
+/// What burnt when the vault was last locked or let go of is over. A damaged page keeps nobody out: no key opens it.
+pub(crate) fn clear_ashes(conn: &Connection) -> Result<(), Error> {
+    match sql::burn_out(conn) {
+        Err(Error::DatabaseDamaged) => Ok(()),
+        result => result,
+    }
 }
 
 /// The keyring's entry, if a state asks for it.

@@ -94,7 +94,7 @@ impl<'a> Writer<'a> {
     }
 
     fn insert_row(&mut self, item: &NewItem<'_>) -> Result<i64, Error> {
-        let chat_key = self.key_of(item.chat)?.ok_or(Error::NoChat)?;
+        let chat_key = self.key_of(item.chat, item.kind)?.ok_or(Error::NoChat)?;
         let place = self.place(item.life)?;
         let dek = Key::random()?;
         let identity = self.shared.identity(item.id, item.chat, item.kind);
@@ -113,7 +113,7 @@ impl<'a> Writer<'a> {
     /// [`Error::NoItem`], [`Error::NoChat`], [`Error::TooLarge`].
     pub fn replace(&mut self, id: ItemId, body: &[u8]) -> Result<(), Error> {
         let row = self.row(id)?.ok_or(Error::NoItem)?;
-        let chat_key = self.key_of(row.chat)?.ok_or(Error::NoChat)?;
+        let chat_key = self.key_of(row.chat, row.kind)?.ok_or(Error::NoChat)?;
         let dek = if is_on(Sabotage::ReuseDek) { self.row_dek(&row)?.ok_or(Error::Damaged)? } else { Key::random()? };
         let sealed = self.identity(&row).seal_body(&dek, body)?;
         if !is_on(Sabotage::NoPunctureOnReplace) {
@@ -150,7 +150,7 @@ impl<'a> Writer<'a> {
                 (Err(error), _) => return Err(error),
             },
         };
-        let chat_key = self.key_of(row.chat)?.ok_or(Error::NoChat)?;
+        let chat_key = self.key_of(row.chat, row.kind)?.ok_or(Error::NoChat)?;
         let dek = self.row_dek(&row)?.ok_or(Error::Damaged)?;
         if !is_on(Sabotage::NoPunctureOnTimerStart) {
             self.leave_leaf(&row, REPLACED_MS)?;
@@ -297,7 +297,7 @@ impl<'a> Writer<'a> {
         let Region::Timed(second) = leaf.tag.region() else { return Ok(()) };
         for other in sql::sharers(self.conn, leaf, but)? {
             // One that does not open, or whose chat is gone, has nothing to save.
-            let Some(chat_key) = self.key_of(other.chat)? else { continue };
+            let Some(chat_key) = self.key_of(other.chat, other.kind)? else { continue };
             let Some(dek) = self.row_dek(&other)? else { continue };
             self.hang(&other, Place::Timed(second), &chat_key, &dek)?;
         }
@@ -307,7 +307,7 @@ impl<'a> Writer<'a> {
     /// Hangs a row of an older tree from the youngest. Its old leaf lives as long as that tree, and is remembered: an item
     /// that dies in the meantime takes both along.
     pub(crate) fn move_row(&mut self, row: &Sealed) -> Result<(), Error> {
-        let chat_key = self.key_of(row.chat)?;
+        let chat_key = self.key_of(row.chat, row.kind)?;
         let (Some(chat_key), Some(dek)) = (chat_key, self.row_dek(row)?) else {
             // Damaged: it opens nowhere, and must not hold the old tree for ever.
             let generation = self.shared.keys().newest().ok_or(Error::Closed)?.generation();

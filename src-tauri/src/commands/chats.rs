@@ -13,6 +13,10 @@ pub(super) async fn set_timer(state: &AppState, chat: String, timer: Timer) -> R
     Ok(state.engine().await?.set_timer(chat_id(&chat)?, timer).await?)
 }
 
+pub(super) async fn set_burn_on_lock(state: &AppState, chat: String, burns: bool) -> Result<ChatView, Error> {
+    Ok(state.engine().await?.set_burn_on_lock(chat_id(&chat)?, burns).await?)
+}
+
 pub(super) async fn answer_timer(state: &AppState, chat: String, accept: bool) -> Result<ChatView, Error> {
     Ok(state.engine().await?.answer_timer(chat_id(&chat)?, accept).await?)
 }

@@ -2,7 +2,7 @@
 
 mod records;
 
-use mayfly_vault::{ChatId, Item, ItemId, Life, NewItem, Reader, Writer};
+use mayfly_vault::{BURNING, ChatId, Item, ItemId, Life, NewItem, Reader, Writer};
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
@@ -29,9 +29,23 @@ pub(crate) enum Kind {
     Receipt = 24,
     /// What an audit lets live for two seconds.
     Audit = 25,
+    /// A message that burns with the lock…
+    BurningMessage = 19 | BURNING,
+    /// …and how far it has come.
+    BurningState = 20 | BURNING,
 }
 
 impl Kind {
+    /// The kind of a message, and of how far it has come, in a chat that burns or in another.
+    pub(crate) const fn of_messages(burns: bool) -> [Self; 2] {
+        if burns { [Self::BurningMessage, Self::BurningState] } else { [Self::Message, Self::MessageState] }
+    }
+
+    /// Whether this is a message, burning or not.
+    pub(crate) const fn is_message(number: u8) -> bool {
+        number & !BURNING == Self::Message as u8
+    }
+
     pub(crate) const fn number(self) -> u8 {
         self as u8
     }

@@ -68,6 +68,9 @@ pub(crate) struct ChatRecord {
     /// Up to here everything was read (an item's order).
     pub read_through: i64,
     pub epoch: u64,
+    /// What is said here from now on burns with the lock.
+    #[serde(default)]
+    pub burns: bool,
 }
 
 /// One epoch of a chat's group: what its outer layer needs.

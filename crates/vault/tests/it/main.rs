@@ -4,6 +4,7 @@
 mod access;
 mod adversary;
 mod attempts;
+mod burning;
 mod home;
 mod keyring;
 mod life;

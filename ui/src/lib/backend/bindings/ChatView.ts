@@ -25,6 +25,10 @@ state: ChatState,
  */
 timer: Timer, 
 /**
+ * What is said here is destroyed on this device when the profile is locked, or the program ends.
+ */
+burns_on_lock: boolean, 
+/**
  * A longer timer that waits for an answer.
  */
 proposal: ProposalView | null, 
