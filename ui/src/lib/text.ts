@@ -370,6 +370,12 @@ export const text = {
     use: 'Use this timer',
   },
 
+  burn: {
+    title: 'Burn with the lock',
+    hint: 'What is said from now on is destroyed on this computer as soon as Mayfly locks or closes. Its key is never on the disk.',
+    mark: 'Burns with the lock',
+  },
+
   invite: {
     title: 'Invite someone',
     lead: 'Send this link to one person over a way you trust, or let them scan it. It works one time.',

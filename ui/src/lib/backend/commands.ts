@@ -92,6 +92,9 @@ export const setTimer = (chat: string, timer: Timer) => call<ChatView>('set_time
 
 export const answerTimer = (chat: string, accept: boolean) => call<ChatView>('answer_timer', { chat, accept });
 
+/** What is said in a chat from now on burns here with the lock, or stays. */
+export const setBurnOnLock = (chat: string, burns: boolean) => call<ChatView>('set_burn_on_lock', { chat, burns });
+
 export const wipeMessage = (chat: string, id: string) => call<null>('wipe_message', { chat, id });
 
 export const status = () => call<StatusView>('status');

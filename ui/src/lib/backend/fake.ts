@@ -32,6 +32,7 @@ export function chatOf(number: number, part: Partial<ChatView> = {}): ChatView {
     name: 'Mara Keller',
     state: 'active',
     timer: dayAfterRead,
+    burns_on_lock: false,
     proposal: null,
     unread: 0,
     last: null,
@@ -194,6 +195,7 @@ export class FakeBackend {
       const proposal = this.#chat(chat as string).proposal;
       return this.#change(chat as string, { proposal: null, ...(accept && proposal ? { timer: proposal.timer } : {}) });
     },
+    set_burn_on_lock: ({ chat, burns }) => this.#change(chat as string, { burns_on_lock: burns as boolean }),
     wipe_message: ({ chat, id }) => {
       this.wipe(chat as string, [id as string]);
       return null;

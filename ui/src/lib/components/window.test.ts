@@ -64,6 +64,20 @@ describe('the first start', () => {
   });
 });
 
+describe('a chat that burns', () => {
+  it('is switched on where its timer is set, and says so in its head', async () => {
+    withMessages(messageOf(1));
+    await openChat();
+    expect(screen.queryByTestId('burns')).toBeNull();
+    await fireEvent.click(screen.getByTestId('timer-chip'));
+    await fireEvent.click(await screen.findByTestId('burn-on-lock'));
+    await waitFor(() => expect(screen.getByTestId('burn-on-lock').getAttribute('aria-checked')).toBe('true'));
+    expect(backend.callsOf('set_burn_on_lock')).toEqual([{ chat, burns: true }]);
+    expect(screen.getByTestId('timer-chip').getAttribute('aria-label')).toContain('Burns with the lock');
+    expect(screen.getByTestId('burns')).toBeTruthy();
+  });
+});
+
 describe('unlocking', () => {
   it('says that a passphrase is wrong, and opens with the right one', async () => {
     backend.state = 'locked';

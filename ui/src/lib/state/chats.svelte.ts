@@ -149,6 +149,10 @@ export class Chats {
     await this.#keep(commands.setTimer(chat, timer));
   }
 
+  async setBurnOnLock(chat: string, burns: boolean): Promise<void> {
+    await this.#keep(commands.setBurnOnLock(chat, burns));
+  }
+
   async answerTimer(chat: string, accept: boolean): Promise<void> {
     await this.#keep(commands.answerTimer(chat, accept));
   }
