@@ -179,15 +179,15 @@ impl Reader<'_> {
     fn open_all(&self, rows: Vec<Sealed>) -> Result<Vec<Item>, Error> {
         let mut items = Vec::with_capacity(rows.len());
         // Most rows of a page stand in one chat.
-        let mut last: Option<((Option<ChatId>, u8), Option<Key>)> = None;
+        let mut last: Option<(Option<ChatId>, u8, Option<Key>)> = None;
         for row in rows {
-            let stands = (row.chat, row.kind & BURNING);
+            let burns = row.kind & BURNING;
             let chat_key = match last {
-                Some((before, key)) if before == stands => key,
+                Some((chat, as_well, key)) if (chat, as_well) == (row.chat, burns) => key,
                 _ => self.key_of(row.chat, row.kind)?,
             };
             items.extend(self.open(&row, chat_key.as_ref())?);
-            last = Some((stands, chat_key));
+            last = Some((row.chat, burns, chat_key));
         }
         Ok(items)
     }

@@ -26,6 +26,9 @@ const KEY_AGE_S: i64 = 7 * 86_400;
 /// Under this name the table `renewed` knows it.
 const DATABASE_KEY: &str = "database key";
 
+/// SQLite's code for a disk that failed (sqlite.org/rescode.html).
+const SQLITE_IOERR: i32 = 10;
+
 impl Keys {
     /// Leaves out the older tree where all have moved, and begins a younger one where the trees take too much room.
     /// Whether one was begun.
@@ -116,7 +119,11 @@ impl Shared {
         }
         keys.k_db_next = None;
         drop(keys);
-        rekeyed
+        match rekeyed {
+            // What it broke off in looked damaged to the connection it broke off in. The new one opened it whole.
+            Err(Error::DatabaseDamaged) => Err(Error::Database(SQLITE_IOERR)),
+            rekeyed => rekeyed,
+        }
     }
 
     /// Says that no living row names the older tree, so that the next rotation leaves it out.
