@@ -30,9 +30,9 @@ pub(crate) enum Kind {
     /// What an audit lets live for two seconds.
     Audit = 25,
     /// A message that burns with the lock…
-    BurningMessage = 19 | BURNING,
+    BurningMessage = BURNING + 19,
     /// …and how far it has come.
-    BurningState = 20 | BURNING,
+    BurningState = BURNING + 20,
 }
 
 impl Kind {

@@ -8,7 +8,7 @@ use crate::access::pass;
 use crate::adversary::Loot;
 use crate::home::{Home, block_on, body, create_chat, insert, rows, wipe};
 
-const KIND: u8 = 19 | BURNING;
+const KIND: u8 = BURNING + 19;
 
 fn insert_burning(vault: &Vault, chat: Option<ChatId>, life: Life, body: &'static [u8]) -> ItemId {
     let id = ItemId::random().unwrap();
