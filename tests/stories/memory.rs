@@ -202,3 +202,33 @@ async fn a_locked_window_has_no_words_and_no_key_in_the_memory_of_any_process() 
     let after = until(&search, scene.app.id(), "the locked window forgets", |found| found.hits.is_empty()).await;
     assert!(after.processes.iter().any(|name| name.starts_with("WebKitWeb")), "it shows its lock: {after:?}");
 }
+
+/// Lets a program crash in a folder of its own, with no limit on core files from outside; how many files are there then.
+fn crash(command: &mut std::process::Command, home: &Home) -> usize {
+    let folder = tempfile::tempdir_in(home.root()).unwrap();
+    command.current_dir(folder.path());
+    let mut program = std::process::Command::new("sh");
+    program.args(["-c", "ulimit -c unlimited; exec \"$0\" \"$@\""]).arg(command.get_program()).args(command.get_args());
+    program.current_dir(folder.path()).env_clear();
+    program.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let program = Program::start(program).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    program.signal(rustix::process::Signal::ABORT).unwrap();
+    program.end(Duration::from_mins(1)).unwrap();
+    std::fs::read_dir(folder.path()).unwrap().count()
+}
+
+#[test]
+fn a_program_that_crashes_leaves_no_core_file() {
+    let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap_or_default();
+    if pattern.trim() != "core" {
+        println!("SKIPPED core files: this system hands them to {}", pattern.trim());
+        return;
+    }
+    let shell = Shell::with_profile("Anna", &["ws://127.0.0.1:9"]).unwrap();
+    let home = Home::new().unwrap();
+    let mut plain = home.command("sleep");
+    plain.arg("60");
+    assert_eq!(crash(&mut plain, &home), 1, "any other program leaves one here");
+    assert_eq!(crash(&mut shell.command(&["listen"]).unwrap(), &home), 0);
+}
