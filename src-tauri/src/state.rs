@@ -159,7 +159,11 @@ impl AppState {
                 let _ = locked.close().await;
                 self.open_engine(Some(passphrase)).await.map_err(|error| (error, None))
             }
-            Err(mayfly_core::Error::ProfileDestroyed) => Err((mayfly_core::Error::ProfileDestroyed.into(), None)),
+            Err(mayfly_core::Error::ProfileDestroyed) => {
+                // It says that it is closed, which it was before: what counts is that its place is free now.
+                let _ = locked.close().await;
+                Err((mayfly_core::Error::ProfileDestroyed.into(), None))
+            }
             Err(error) => Err((error.into(), Some(locked))),
         }
     }
@@ -201,9 +205,8 @@ impl AppState {
         };
         cover();
         self.stop_watching();
-        if let Some(Held::Open(open)) = held.take() {
-            open.running.stop().await;
-        }
+        // A new profile finds the place free once whoever still wrote into the old one has ended.
+        let _ = let_go(held.take()).await;
         Ok(destroyed?)
     }
 
@@ -216,11 +219,8 @@ impl AppState {
         let mut held = self.held.write().await;
         cover();
         self.stop_watching();
-        if let Some(Held::Open(Open { engine, running })) = held.take() {
-            running.stop().await;
-            // Opening it again destroys what this could not.
-            let _ = engine.close().await;
-        }
+        // Opening it again destroys what this could not.
+        let _ = let_go(held.take()).await;
         *held = Some(Held::Open(self.open_engine(Some(passphrase)).await?));
         Ok(())
     }
@@ -254,14 +254,7 @@ impl AppState {
     pub async fn close(&self) {
         let _ = tokio::time::timeout(CLOSING_LIMIT, async {
             // A fault at the end is the next start's to find; there is no window left to tell it to.
-            let _ = match self.held.write().await.take() {
-                Some(Held::Open(Open { engine, running })) => {
-                    running.stop().await;
-                    engine.close().await
-                }
-                Some(Held::Locked(locked)) => locked.close().await,
-                None => Ok(()),
-            };
+            let _ = let_go(self.held.write().await.take()).await;
             if let Some(relay) = self.relay.lock().await.take() {
                 relay.stop().await;
             }
@@ -283,5 +276,17 @@ impl AppState {
         }
         let started = OwnRelay::start(&self.paths.relay, self.relays_elsewhere.as_deref()).await?;
         Ok(relay.insert(started).urls())
+    }
+}
+
+/// Stops a profile's tasks and closes it; nothing of it is open, locked or written afterwards.
+async fn let_go(held: Option<Held>) -> Result<(), mayfly_core::Error> {
+    match held {
+        Some(Held::Open(Open { engine, running })) => {
+            running.stop().await;
+            engine.close().await
+        }
+        Some(Held::Locked(locked)) => locked.close().await,
+        None => Ok(()),
     }
 }

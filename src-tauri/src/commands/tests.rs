@@ -72,6 +72,13 @@ impl Story {
     }
 }
 
+impl Drop for Story {
+    /// SQLCipher clears its heap as the process ends: whoever still writes then, would write into nothing.
+    fn drop(&mut self) {
+        tauri::async_runtime::block_on(self.state().close());
+    }
+}
+
 /// Calls a command as the webview does.
 fn invoke(window: &WebviewWindow<MockRuntime>, command: &str, body: Vec<u8>) -> Result<Vec<u8>, Value> {
     let request = InvokeRequest {
