@@ -90,8 +90,16 @@ pub fn with_keyring() -> Vec<String> {
     ["dbus-run-session", "--", "sh", "-c", WITH_KEYRING].map(str::to_owned).to_vec()
 }
 
-const WITH_KEYRING: &str =
-    "printf known | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1; exec \"$0\" \"$@\"";
+/// The daemon is ended by its number: one whose bus has gone from under it may stay, and whoever waits for it with it.
+const WITH_KEYRING: &str = "printf known | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1
+    gdbus wait --session --timeout 20 org.freedesktop.secrets </dev/null >/dev/null 2>&1
+    daemon=$(gdbus call --session --dest org.freedesktop.DBus --object-path /org/freedesktop/DBus \
+        --method org.freedesktop.DBus.GetConnectionUnixProcessID org.freedesktop.secrets 2>/dev/null </dev/null |
+        sed 's/.*uint32 \\([0-9]*\\).*/\\1/')
+    \"$0\" \"$@\"
+    status=$?
+    [ -z \"$daemon\" ] || kill -KILL \"$daemon\" 2>/dev/null
+    exit $status";
 
 /// What one verb answered.
 #[derive(Debug)]
