@@ -1,6 +1,7 @@
 //! The stories: over public programs and APIs only, with real relays, real profiles and real files.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
+mod arrangements;
 mod backups;
 mod clock_back;
 mod command_line;
@@ -10,6 +11,7 @@ mod destroyed;
 mod disks;
 mod doors;
 mod faults;
+mod followups;
 mod kills;
 mod locked_windows;
 mod locks;

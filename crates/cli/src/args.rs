@@ -55,6 +55,46 @@ pub enum Verb {
         /// From when the timer counts; the chat's mode if left out.
         #[arg(long)]
         mode: Option<Mode>,
+        /// The id of the message that this answers.
+        #[arg(long, value_name = "MESSAGE")]
+        reply_to: Option<String>,
+    },
+    /// Put a sign under a message, in place of an earlier one of yours.
+    React {
+        /// A chat's id, the beginning of one (4 digits or more), or a name that only one chat has.
+        chat: String,
+        /// The message's id.
+        message: String,
+        /// An emoji; none takes yours away.
+        emoji: Option<String>,
+    },
+    /// Give a message of yours other words, for 24 hours after it was sent. Its timer goes on.
+    Edit {
+        /// A chat's id, the beginning of one (4 digits or more), or a name that only one chat has.
+        chat: String,
+        /// The message's id.
+        message: String,
+        /// Its words from now on.
+        text: String,
+    },
+    /// Destroy a message on this device.
+    Delete {
+        /// A chat's id, the beginning of one (4 digits or more), or a name that only one chat has.
+        chat: String,
+        /// The message's id.
+        message: String,
+        /// A message of yours, on the other's device too.
+        #[arg(long)]
+        everyone: bool,
+    },
+    /// Pin, silence, put away or block a chat on this device. Nobody else learns of it.
+    Arrange {
+        /// A chat's id, the beginning of one (4 digits or more), or a name that only one chat has.
+        chat: String,
+        /// What.
+        how: How,
+        /// On, or off.
+        switch: Switch,
     },
     /// Mark all received messages of a chat as read: their timers start.
     Read {
@@ -170,6 +210,19 @@ pub enum PassphraseVerb {
         #[arg(value_parser = erase_after)]
         failures: EraseAfter,
     },
+}
+
+/// How a chat is arranged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum How {
+    /// It stands above the others.
+    Pinned,
+    /// Nothing in it makes itself heard.
+    Muted,
+    /// It is put away until something is said there.
+    Archived,
+    /// Nothing is let in, and nothing can be sent.
+    Blocked,
 }
 
 /// On or off.

@@ -5,6 +5,7 @@
 mod access;
 mod args;
 mod audit;
+mod followup;
 mod output;
 mod verbs;
 

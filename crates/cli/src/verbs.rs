@@ -3,7 +3,7 @@
 use std::{io::BufRead as _, sync::Arc, time::Duration};
 
 use mayfly_core::{
-    ChatId, Engine, NewProfile, Passphrase, ProfilePlace, SystemClock,
+    ChatId, Engine, ItemId, NewProfile, Passphrase, ProfilePlace, SystemClock,
     view::{
         ChatState, ChatView, Connection, Event, MessageKind, MessageState, MessageView, SentState, SentView, Timer,
         TimerMode,
@@ -13,13 +13,13 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
     access,
-    args::{Args, ProfileVerb, Switch, TimerWord, Verb},
-    audit,
+    args::{Args, Mode, ProfileVerb, Switch, TimerWord, Verb},
+    audit, followup,
     output::{Failure, print},
 };
 
 /// How long what was committed is given to go out before the verb returns.
-const FLUSH: Duration = Duration::from_secs(5);
+pub(crate) const FLUSH: Duration = Duration::from_secs(5);
 /// How many messages are read at once.
 const PAGE: u32 = 200;
 
@@ -102,28 +102,20 @@ async fn run_open(args: &Args, engine: &Engine) -> Result<(), Failure> {
         Verb::Accept { link } => accept(args, engine, link).await,
         Verb::Chats => chats(args, engine),
         Verb::Messages { chat } => messages(args, engine, find(engine, chat)?.0),
-        Verb::Send { chat, text, timer, mode } => {
+        Verb::Send { chat, text, timer, mode, reply_to } => {
             let (chat, view) = find(engine, chat)?;
             let timer = match (timer, mode) {
                 (None, None) => None,
                 (Some(ttl), mode) => Some(ttl.timer(*mode, view.timer)),
                 (None, Some(mode)) => Some(Timer { mode: TimerMode::from(*mode), ..view.timer }),
             };
-            send(args, engine, chat, text, timer).await
+            send(args, engine, chat, text, timer, reply_to.as_deref()).await
+        }
+        Verb::React { .. } | Verb::Edit { .. } | Verb::Delete { .. } | Verb::Arrange { .. } => {
+            followup::run(args, engine).await
         }
         Verb::Read { chat } => read(args, engine, find(engine, chat)?.0).await,
-        Verb::Timer { chat, value, mode } => {
-            let (chat, view) = find(engine, chat)?;
-            let running = engine.run();
-            match value {
-                TimerWord::Accept => engine.answer_timer(chat, true).await?,
-                TimerWord::Decline => engine.answer_timer(chat, false).await?,
-                TimerWord::Set(ttl) => engine.set_timer(chat, ttl.timer(*mode, view.timer)).await?,
-            };
-            let is_sent = engine.flush(FLUSH).await;
-            running.stop().await;
-            print_sent(args, chat.to_string(), is_sent)
-        }
+        Verb::Timer { chat, value, mode } => set_timer(args, engine, find(engine, chat)?, *value, *mode).await,
         Verb::Burn { chat, switch } => {
             let view = engine.set_burn_on_lock(find(engine, chat)?.0, *switch == Switch::On).await?;
             let words =
@@ -146,8 +138,26 @@ async fn run_open(args: &Args, engine: &Engine) -> Result<(), Failure> {
     }
 }
 
+async fn set_timer(
+    args: &Args,
+    engine: &Engine,
+    (chat, view): (ChatId, ChatView),
+    value: TimerWord,
+    mode: Option<Mode>,
+) -> Result<(), Failure> {
+    let running = engine.run();
+    match value {
+        TimerWord::Accept => engine.answer_timer(chat, true).await?,
+        TimerWord::Decline => engine.answer_timer(chat, false).await?,
+        TimerWord::Set(ttl) => engine.set_timer(chat, ttl.timer(mode, view.timer)).await?,
+    };
+    let is_sent = engine.flush(FLUSH).await;
+    running.stop().await;
+    print_sent(args, chat.to_string(), is_sent)
+}
+
 /// The chat with this id, the only one whose id begins so, or the only one of this name.
-fn find(engine: &Engine, wanted: &str) -> Result<(ChatId, ChatView), Failure> {
+pub(crate) fn find(engine: &Engine, wanted: &str) -> Result<(ChatId, ChatView), Failure> {
     let chats = engine.chats()?;
     let is_id = wanted.len() >= 4 && wanted.chars().all(|c| c.is_ascii_hexdigit());
     let by_id = chats.iter().filter(|chat| is_id && chat.id.starts_with(&wanted.to_ascii_lowercase()));
@@ -162,6 +172,10 @@ fn find(engine: &Engine, wanted: &str) -> Result<(ChatId, ChatView), Failure> {
         }
         _ => Err(mayfly_core::Error::ChatAmbiguous.into()),
     }
+}
+
+pub(crate) fn message_id(text: &str) -> Result<ItemId, Failure> {
+    text.parse().map_err(|_| mayfly_core::Error::MessageMissing.into())
 }
 
 async fn invite(args: &Args, engine: &Engine) -> Result<(), Failure> {
@@ -217,13 +231,25 @@ fn words(message: &MessageView) -> String {
         MessageKind::TimerDeclined => "(declined the proposed timer)",
         MessageKind::Damaged => "(damaged, and cannot be read)",
     };
+    let text = if message.is_edited { format!("{text} (edited)") } else { text.to_owned() };
     let dies = message.expires_at.map(|at| format!("  dies {}", at.to_rfc3339())).unwrap_or_default();
     format!("{}  {who}  {text}{dies}", message.sent_at.format("%Y-%m-%d %H:%M:%S"))
 }
 
-async fn send(args: &Args, engine: &Engine, chat: ChatId, text: &str, timer: Option<Timer>) -> Result<(), Failure> {
+async fn send(
+    args: &Args,
+    engine: &Engine,
+    chat: ChatId,
+    text: &str,
+    timer: Option<Timer>,
+    reply_to: Option<&str>,
+) -> Result<(), Failure> {
+    let source = reply_to.map(message_id).transpose()?;
     let running = engine.run();
-    let sent = engine.send_message(chat, text, timer).await;
+    let sent = match source {
+        Some(source) => engine.reply(chat, source, text, timer).await,
+        None => engine.send_message(chat, text, timer).await,
+    };
     let is_flushed = sent.is_ok() && engine.flush(FLUSH).await;
     running.stop().await;
     let sent = sent?;

@@ -132,6 +132,10 @@ fn every_verb_says_how_it_is_used() {
         "chats",
         "messages",
         "send",
+        "react",
+        "edit",
+        "delete",
+        "arrange",
         "read",
         "timer",
         "listen",
@@ -196,6 +200,14 @@ fn chats_messages_and_events_keep_their_fields() {
     assert_json_snapshot!("read", machine.json("bela", &["read", "Anna"]));
     let heard = redacted(machine.raw("anna", &["listen", "--for", "2s"]));
     assert_json_snapshot!("event_message_changed", event(&heard, "message_changed"));
+    let id = machine.raw("bela", &["messages", "Anna"])[0]["id"].as_str().unwrap().to_owned();
+    assert_json_snapshot!("react", machine.json("bela", &["react", "Anna", &id, "👍"]));
+    let answer =
+        machine.raw("bela", &["send", "Anna", "I did", "--reply-to", &id])[0]["id"].as_str().unwrap().to_owned();
+    assert_json_snapshot!("edit", machine.json("bela", &["edit", "Anna", &answer, "I did so"]));
+    assert_json_snapshot!("delete", machine.json("bela", &["delete", "Anna", &answer, "--everyone"]));
+    assert_json_snapshot!("arrange", machine.json("bela", &["arrange", "Anna", "pinned", "on"]));
+    machine.raw("bela", &["arrange", "Anna", "pinned", "off"]);
     assert_json_snapshot!("timer", machine.json("bela", &["timer", "Anna", "off"]));
     assert_json_snapshot!("chats_with_a_proposal", machine.json("bela", &["chats"]));
     assert_json_snapshot!("messages_with_a_notice", machine.json("bela", &["messages", "Anna"]));

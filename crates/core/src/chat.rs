@@ -70,6 +70,10 @@ pub(crate) fn begin(
         read_through: 0,
         epoch: keys.epoch,
         burns: false,
+        pinned_ms: None,
+        muted_until_ms: None,
+        archived_ms: None,
+        is_blocked: false,
     };
     save(writer, chat, &record)?;
     let epoch = EpochRecord { epoch: keys.epoch, route: keys.route, outer: Secret(keys.outer.0), sent: 0 };
@@ -132,6 +136,10 @@ pub(crate) fn view(reader: &Reader<'_>, chat: ChatId, record: &ChatRecord) -> Re
         last,
         hue: hue(&record.peer_identity),
         created_at: instant(UnixMs(record.created_at_ms)),
+        pinned_at: record.pinned_ms.map(UnixMs).map(instant),
+        muted_until: record.muted_until_ms.map(UnixMs).filter(|until| *until > reader.now()).map(instant),
+        is_archived: record.archived_ms.is_some(),
+        is_blocked: record.is_blocked,
     })
 }
 
@@ -154,7 +162,9 @@ pub(crate) fn unread(reader: &Reader<'_>, chat: ChatId, read_through: i64) -> Re
     let mut unread = Vec::new();
     for item in items {
         let Ok(record) = store::decode::<store::MessageRecord>(&item) else { continue };
-        if record.sender == Sender::Them && message::state(reader, chat, &item, &record)? == MessageState::Unread {
+        if record.sender == Sender::Them
+            && message::progress(reader, chat, &item, &record)?.state == MessageState::Unread
+        {
             unread.push(item);
         }
     }

@@ -23,7 +23,6 @@ use crate::{
     profile::{self, is_local},
     reaper,
     store::ProfileRecord,
-    timer,
     view::{
         ChatView, Connection as ConnectionState, Event, InvitationView, MessageView, ProfileView, StatusView, Timer,
     },
@@ -312,7 +311,7 @@ impl Engine {
         Ok(view)
     }
 
-    /// All chats, the one with the newest message first.
+    /// All chats: those that are pinned first, then the one with the newest message.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -322,8 +321,8 @@ impl Engine {
                 .iter()
                 .map(|(id, record)| chat::view(reader, *id, record))
                 .collect::<Result<_, _>>()?;
-            views
-                .sort_by_key(|view| std::cmp::Reverse(view.last.as_ref().map_or(view.created_at, |last| last.sent_at)));
+            let newest = |view: &ChatView| view.last.as_ref().map_or(view.created_at, |last| last.sent_at);
+            views.sort_by_key(|view| std::cmp::Reverse((view.pinned_at.is_some(), newest(view))));
             Ok(views)
         })
     }
@@ -353,12 +352,22 @@ impl Engine {
     /// # Errors
     /// [`Error::MessageEmpty`], [`Error::MessageTooLong`], [`Error::TimerInvalid`], [`Error::ChatMissing`].
     pub async fn send_message(&self, chat: ChatId, text: &str, timer: Option<Timer>) -> Result<MessageView, Error> {
+        self.send(chat, text, timer, None).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        chat: ChatId,
+        text: &str,
+        timer: Option<Timer>,
+        reply_to: Option<ItemId>,
+    ) -> Result<MessageView, Error> {
         let identity = Arc::clone(&self.inner.identity);
         let text = zeroize::Zeroizing::new(text.to_owned());
         let message = self
             .inner
             .vault
-            .write(Urgency::User, move |writer| message::send(writer, &identity, chat, &text, timer))
+            .write(Urgency::User, move |writer| message::send(writer, &identity, chat, &text, timer, reply_to))
             .await?;
         self.inner.events.release([Event::MessageQueued { message: message.clone() }]);
         self.wake();
@@ -379,47 +388,6 @@ impl Engine {
         self.inner.events.release(changed.into_iter().map(|message| Event::MessageChanged { message }));
         self.inner.events.release([Event::ChatChanged { chat: self.chat(chat)? }]);
         self.wake();
-        Ok(())
-    }
-
-    /// Sets a chat's timer: a stricter one at once, a weaker one as a proposal to the other side.
-    ///
-    /// # Errors
-    /// [`Error::TimerInvalid`], [`Error::ChatMissing`].
-    pub async fn set_timer(&self, chat: ChatId, timer: Timer) -> Result<ChatView, Error> {
-        let identity = Arc::clone(&self.inner.identity);
-        let notice =
-            self.inner.vault.write(Urgency::User, move |writer| timer::set(writer, &identity, chat, timer)).await?;
-        self.timer_changed(chat, notice)
-    }
-
-    /// Accepts or declines the weaker timer that the other side proposed.
-    ///
-    /// # Errors
-    /// [`Error::ProposalMissing`], [`Error::ChatMissing`].
-    pub async fn answer_timer(&self, chat: ChatId, accept: bool) -> Result<ChatView, Error> {
-        let identity = Arc::clone(&self.inner.identity);
-        let notice =
-            self.inner.vault.write(Urgency::User, move |writer| timer::answer(writer, &identity, chat, accept)).await?;
-        self.timer_changed(chat, Some(notice))
-    }
-
-    fn timer_changed(&self, chat: ChatId, notice: Option<MessageView>) -> Result<ChatView, Error> {
-        let view = self.chat(chat)?;
-        self.inner.events.release(notice.map(|message| Event::MessageQueued { message }));
-        self.inner.events.release([Event::ChatChanged { chat: view.clone() }]);
-        self.wake();
-        Ok(view)
-    }
-
-    /// Destroys a message on this device.
-    ///
-    /// # Errors
-    /// [`Error::MessageMissing`].
-    pub async fn wipe_message(&self, chat: ChatId, message: ItemId) -> Result<(), Error> {
-        self.inner.vault.write(Urgency::User, move |writer| message::wipe(writer, chat, message)).await?;
-        let wiped = Event::MessagesWiped { chat: chat.to_string(), ids: vec![message.to_string()] };
-        self.inner.events.release([wiped, Event::ChatChanged { chat: self.chat(chat)? }]);
         Ok(())
     }
 
@@ -475,7 +443,18 @@ impl Engine {
         &self.inner.vault
     }
 
-    fn wake(&self) {
+    /// Tells what happened.
+    pub(crate) fn tell(&self, events: impl IntoIterator<Item = Event>) {
+        self.inner.events.release(events);
+    }
+
+    /// Who this profile is among the members of its groups.
+    pub(crate) fn identity(&self) -> Arc<Identity> {
+        Arc::clone(&self.inner.identity)
+    }
+
+    /// Something waits to be published.
+    pub(crate) fn wake(&self) {
         self.inner.idle.send_replace(false);
         self.inner.wake_outbox.notify_one();
     }

@@ -58,6 +58,9 @@ pub enum Error {
     /// No chat has that id or name.
     #[error("There is no such chat.")]
     ChatMissing,
+    /// The chat is blocked on this device.
+    #[error("You have blocked this contact. Unblock it to write.")]
+    ChatBlocked,
     /// Several chats fit.
     #[error("More than one chat fits. Use its id.")]
     ChatAmbiguous,
@@ -70,6 +73,15 @@ pub enum Error {
     /// A message above the limit.
     #[error("This message is too long. Send it in parts of at most 16,000 characters.")]
     MessageTooLong,
+    /// Only its writer changes a message or takes it back, and only words can be changed.
+    #[error("Only a message of your own can be changed or deleted for everyone.")]
+    MessageNotOwn,
+    /// More than 24 hours after it was sent.
+    #[error("A message can be changed for 24 hours after it was sent. Delete it and write it anew.")]
+    EditTooLate,
+    /// That is no sign for a reaction.
+    #[error("A reaction is one emoji.")]
+    ReactionInvalid,
     /// A life of 0, or of more than 365 days.
     #[error("A timer lasts from 1 second to 365 days, or is off.")]
     TimerInvalid,
@@ -119,10 +131,14 @@ impl Error {
             Self::InvitationOwn => "invitation_own",
             Self::InvitationUsed => "invitation_used",
             Self::ChatMissing => "chat_missing",
+            Self::ChatBlocked => "chat_blocked",
             Self::ChatAmbiguous => "chat_ambiguous",
             Self::MessageMissing => "message_missing",
             Self::MessageEmpty => "message_empty",
             Self::MessageTooLong => "message_too_long",
+            Self::MessageNotOwn => "message_not_own",
+            Self::EditTooLate => "edit_too_late",
+            Self::ReactionInvalid => "reaction_invalid",
             Self::TimerInvalid => "timer_invalid",
             Self::LockAfterInvalid => "lock_after_invalid",
             Self::ProposalMissing => "proposal_missing",

@@ -16,6 +16,9 @@ pub const MAX_TTL_S: u32 = 365 * DAY_S;
 /// How long a relay keeps what has no timer, and the time a device may be away.
 pub const OFFLINE_WINDOW_S: u32 = 30 * DAY_S;
 
+/// How long after sending a message can be given other words, in milliseconds.
+pub const EDIT_WINDOW_MS: i64 = 24 * 3_600 * 1_000;
+
 const HOUR_S: u32 = 3_600;
 const DAY_S: u32 = 24 * HOUR_S;
 

@@ -14,11 +14,11 @@ use nostr::{
 use tokio::sync::{Notify, mpsc};
 
 use crate::{
-    Error, chat,
+    Error, arrangement, chat,
     connection::{Connection, Incoming},
     contact,
     event::Events,
-    expiry,
+    expiry, followup,
     frame::Frame,
     invitation, message,
     mls::{self, Decrypted, Identity},
@@ -261,20 +261,38 @@ fn take_payload(
     payload: &Payload,
 ) -> Result<Vec<Told>, Error> {
     let mut told = Vec::new();
+    // Whoever is blocked can still take back what they said, and agree to shorter lives: nothing else.
+    let is_let_in = matches!(payload.body, Body::Delete { .. } | Body::TimerChange { .. } | Body::TimerAnswer { .. });
+    if chat::load(writer, chat)?.is_blocked && !is_let_in {
+        return Ok(told);
+    }
     activate(writer, chat, payload)?;
     if let Some(theirs) = payload.body.timer_move()? {
         let shown = timer::receive(writer, chat, sender, payload, theirs)?;
         told.extend(shown.map(|message| Told::MessageReceived { message }));
     }
     match &payload.body {
-        Body::Text { text } => {
+        Body::Text { text, .. } => {
             let text = text.clone();
             let shown = message::store_received(writer, chat, sender, payload, MessageKind::Text, text, None)?;
+            arrangement::bring_back(writer, chat)?;
             told.extend(shown.map(|message| Told::MessageReceived { message }));
         }
         Body::Receipts { delivered, read } => {
             let changed = receipt::receive(writer, identity, chat, delivered, read)?;
             told.extend(changed.into_iter().map(|message| Told::MessageChanged { message }));
+        }
+        Body::Reaction { message, emoji } => {
+            let changed = followup::take_reaction(writer, chat, sender, message, emoji)?;
+            told.extend(changed.map(|message| Told::MessageChanged { message }));
+        }
+        Body::Edit { message, text } => {
+            let changed = followup::take_edit(writer, chat, sender, payload.sent_at_ms, *message, text)?;
+            told.extend(changed.map(|message| Told::MessageChanged { message }));
+        }
+        Body::Delete { message } => {
+            let id = followup::take_deletion(writer, chat, sender, *message)?;
+            told.push(Told::MessagesWiped { chat: chat.to_string(), ids: vec![id.to_string()] });
         }
         Body::Hello { .. } | Body::TimerChange { .. } | Body::TimerProposal { .. } | Body::TimerAnswer { .. } => {}
     }

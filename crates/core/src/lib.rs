@@ -4,6 +4,7 @@
 //! [events](Engine::events); the one path of a message is drawn in ARCHITECTURE.md.
 
 mod access;
+mod arrangement;
 pub mod audit;
 mod chat;
 mod connection;
@@ -13,6 +14,7 @@ mod engine;
 mod error;
 mod event;
 pub mod expiry;
+mod followup;
 #[cfg(feature = "forensics")]
 mod forensics;
 pub mod frame;

@@ -8,12 +8,15 @@ use crate::{
     expiry,
     mls::Identity,
     outbox,
-    payload::{Body, MAX_TEXT_CHARS, Payload, PayloadId},
+    payload::{Body, MAX_TEXT_CHARS, MessageName, Payload, PayloadId},
     profile::random,
     receipt,
     store::{self, ChatRecord, Kind, MessageRecord, StateRecord},
-    view::{MessageKind, MessageState, MessageView, Sender, Timer, TimerMode},
+    view::{MessageKind, MessageState, MessageView, QuoteView, ReactionView, Sender, Timer, TimerMode},
 };
+
+/// How much of a message is shown with the answer to it, in characters.
+const QUOTE_CHARS: usize = 200;
 
 /// Where the message `payload_id` of `sender` lies in a chat: (identity key, id) is its name everywhere.
 pub(crate) fn id(reader: &Reader<'_>, chat: ChatId, sender: &[u8; 32], payload_id: PayloadId) -> Result<ItemId, Error> {
@@ -24,17 +27,11 @@ fn state_id(reader: &Reader<'_>, chat: ChatId, message: ItemId) -> Result<ItemId
     Ok(reader.derive_id(Some(chat), &[b"state".as_slice(), message.as_bytes()].concat())?)
 }
 
-/// Sends words: one write for the ratchet, the message and its outbox row.
+/// Words that can be sent, without the white space behind them.
 ///
 /// # Errors
-/// [`Error::MessageEmpty`], [`Error::MessageTooLong`], [`Error::TimerInvalid`], [`Error::ChatMissing`].
-pub(crate) fn send(
-    writer: &mut Writer<'_>,
-    identity: &Identity,
-    chat: ChatId,
-    text: &str,
-    timer: Option<Timer>,
-) -> Result<MessageView, Error> {
+/// [`Error::MessageEmpty`], [`Error::MessageTooLong`].
+pub(crate) fn check_text(text: &str) -> Result<&str, Error> {
     let text = text.trim_end();
     if text.trim().is_empty() {
         return Err(Error::MessageEmpty);
@@ -42,10 +39,31 @@ pub(crate) fn send(
     if text.chars().count() > MAX_TEXT_CHARS {
         return Err(Error::MessageTooLong);
     }
-    let record = chat::load(writer, chat)?;
+    Ok(text)
+}
+
+/// Sends words: one write for the ratchet, the message and its outbox row.
+///
+/// # Errors
+/// [`Error::MessageEmpty`], [`Error::MessageTooLong`], [`Error::TimerInvalid`], [`Error::ChatMissing`];
+/// [`Error::MessageMissing`] if what they answer has died.
+pub(crate) fn send(
+    writer: &mut Writer<'_>,
+    identity: &Identity,
+    chat: ChatId,
+    text: &str,
+    timer: Option<Timer>,
+    reply_to: Option<ItemId>,
+) -> Result<MessageView, Error> {
+    let text = check_text(text)?;
+    let record = open_chat(writer, chat)?;
     let timer = match timer {
         Some(asked) => expiry::within(expiry::check(asked)?, record.contract.timer),
         None => record.contract.timer,
+    };
+    let answered = match reply_to {
+        Some(source) => Some(name(writer, identity, chat, &record, source)?),
+        None => None,
     };
     let message = MessageRecord {
         payload_id: random()?,
@@ -55,10 +73,49 @@ pub(crate) fn send(
         notice: None,
         timer,
         sent_at_ms: writer.now().0,
+        reply_to: reply_to.map(|id| *id.as_bytes()),
+        edited_at_ms: None,
     };
-    let body = Body::Text { text: text.to_owned() };
+    let body = Body::Text { text: text.to_owned(), reply_to: answered };
     let item = store_own(writer, identity, chat, &record, &message, body)?;
     load_view(writer, item)
+}
+
+/// The record of a chat that can be written into.
+///
+/// # Errors
+/// [`Error::ChatBlocked`], [`Error::ChatMissing`].
+pub(crate) fn open_chat(reader: &Reader<'_>, chat: ChatId) -> Result<ChatRecord, Error> {
+    let record = chat::load(reader, chat)?;
+    if record.is_blocked { Err(Error::ChatBlocked) } else { Ok(record) }
+}
+
+/// The name that a message of a chat has everywhere.
+///
+/// # Errors
+/// [`Error::MessageMissing`] if it is not in this chat, or dead.
+pub(crate) fn name(
+    reader: &Reader<'_>,
+    identity: &Identity,
+    chat: ChatId,
+    record: &ChatRecord,
+    message: ItemId,
+) -> Result<MessageName, Error> {
+    let message: MessageRecord = store::decode(&item(reader, chat, message)?)?;
+    let author = match message.sender {
+        Sender::Me => identity.public,
+        Sender::Them => record.peer_identity,
+    };
+    Ok(MessageName { author, id: PayloadId(message.payload_id) })
+}
+
+/// A living message of a chat.
+///
+/// # Errors
+/// [`Error::MessageMissing`].
+pub(crate) fn item(reader: &Reader<'_>, chat: ChatId, message: ItemId) -> Result<Item, Error> {
+    let is_here = |item: &Item| item.chat == Some(chat) && Kind::is_message(item.kind);
+    reader.item(message)?.filter(is_here).ok_or(Error::MessageMissing)
 }
 
 /// Stores a message or notice of ours and queues its payload.
@@ -96,8 +153,21 @@ pub(crate) fn store_received(
     let record = chat::load(writer, chat)?;
     let timer = expiry::within(Timer::try_from(payload.timer)?, record.contract.timer);
     let sent = expiry::sent(UnixMs(payload.sent_at_ms), now);
-    let message =
-        MessageRecord { payload_id: payload.id.0, sender: Sender::Them, kind, text, notice, timer, sent_at_ms: sent.0 };
+    let reply_to = match &payload.body {
+        Body::Text { reply_to: Some(name), .. } => Some(*id(writer, chat, &name.author, name.id)?.as_bytes()),
+        _ => None,
+    };
+    let message = MessageRecord {
+        payload_id: payload.id.0,
+        sender: Sender::Them,
+        kind,
+        text,
+        notice,
+        timer,
+        sent_at_ms: sent.0,
+        reply_to,
+        edited_at_ms: None,
+    };
     let item = id(writer, chat, sender, payload.id)?;
     if writer.item(item)?.is_some() || writer.is_buried(item)? {
         return Ok(None);
@@ -142,32 +212,32 @@ pub(crate) fn death(life: &Life) -> Option<UnixMs> {
     }
 }
 
-/// How far a message has come.
-pub(crate) fn state(
+/// How far a message has come, and the signs under it.
+pub(crate) fn progress(
     reader: &Reader<'_>,
     chat: ChatId,
     item: &Item,
     record: &MessageRecord,
-) -> Result<MessageState, Error> {
+) -> Result<StateRecord, Error> {
     let stored: Option<StateRecord> = store::load(reader, state_id(reader, chat, item.id)?)?;
-    Ok(match (stored, record.sender) {
-        (Some(stored), _) => stored.state,
-        (None, Sender::Me) => MessageState::Waiting,
-        (None, Sender::Them) => MessageState::Unread,
-    })
+    let state = match record.sender {
+        Sender::Me => MessageState::Waiting,
+        Sender::Them => MessageState::Unread,
+    };
+    Ok(stored.unwrap_or(StateRecord { state, reactions: Vec::new() }))
 }
 
-/// Saves how far a message has come; the record dies with the message.
-fn save_state(
+/// Saves [`progress`]; the record dies with the message, at `limit`.
+pub(crate) fn save_progress(
     writer: &mut Writer<'_>,
     chat: ChatId,
     message: &Item,
-    state: MessageState,
+    progress: &StateRecord,
     limit: Option<UnixMs>,
 ) -> Result<(), Error> {
     let id = state_id(writer, chat, message.id)?;
     writer.wipe(id)?;
-    let body = store::encode(&StateRecord { state })?;
+    let body = store::encode(progress)?;
     let [_, kind] = Kind::of_messages(message.kind == Kind::BurningMessage.number());
     writer.insert(&NewItem { id, chat: Some(chat), kind: kind.number(), life: Life::Held { limit }, body: &body })?;
     Ok(())
@@ -190,15 +260,16 @@ pub(crate) fn advance_own(
     };
     let Some(item) = writer.item(message)? else { return Ok(None) };
     let record: MessageRecord = store::decode(&item)?;
-    let from = state(writer, chat, &item, &record)?;
-    if record.sender != Sender::Me || rank(from) >= rank(to) {
+    let mut progress = progress(writer, chat, &item, &record)?;
+    if record.sender != Sender::Me || rank(progress.state) >= rank(to) {
         return Ok(None);
     }
     let mut limit = death(&item.life);
     if to == MessageState::Read {
         limit = start_timer(writer, &item, &record)?.or(limit);
     }
-    save_state(writer, chat, &item, to, limit)?;
+    progress.state = to;
+    save_progress(writer, chat, &item, &progress, limit)?;
     load_view(writer, message).map(Some)
 }
 
@@ -219,12 +290,14 @@ pub(crate) fn mark_read(writer: &mut Writer<'_>, chat: ChatId, ids: &[ItemId]) -
             continue;
         }
         let Ok(record) = store::decode::<MessageRecord>(&item) else { continue };
-        if record.sender != Sender::Them || state(writer, chat, &item, &record)? == MessageState::Seen {
+        let mut progress = progress(writer, chat, &item, &record)?;
+        if record.sender != Sender::Them || progress.state == MessageState::Seen {
             continue;
         }
         let mut limit = death(&item.life);
         limit = start_timer(writer, &item, &record)?.or(limit);
-        save_state(writer, chat, &item, MessageState::Seen, limit)?;
+        progress.state = MessageState::Seen;
+        save_progress(writer, chat, &item, &progress, limit)?;
         receipt::owe(writer, chat, PayloadId(record.payload_id), true)?;
         changed.push(load_view(writer, *id)?);
     }
@@ -252,10 +325,12 @@ fn move_read_mark(writer: &mut Writer<'_>, chat: ChatId) -> Result<(), Error> {
 /// # Errors
 /// [`Error::MessageMissing`] if it is not in this chat.
 pub(crate) fn wipe(writer: &mut Writer<'_>, chat: ChatId, message: ItemId) -> Result<(), Error> {
-    match writer.item(message)? {
-        Some(item) if item.chat == Some(chat) && Kind::is_message(item.kind) => {}
-        _ => return Err(Error::MessageMissing),
-    }
+    item(writer, chat, message)?;
+    destroy(writer, chat, message)
+}
+
+/// [`wipe`] for a message that may be here or not: none of this name is let in for 30 days.
+pub(crate) fn destroy(writer: &mut Writer<'_>, chat: ChatId, message: ItemId) -> Result<(), Error> {
     let state = state_id(writer, chat, message)?;
     writer.wipe(state)?;
     outbox::withdraw(writer, message)?;
@@ -265,7 +340,7 @@ pub(crate) fn wipe(writer: &mut Writer<'_>, chat: ChatId, message: ItemId) -> Re
     Ok(())
 }
 
-fn load_view(reader: &Reader<'_>, id: ItemId) -> Result<MessageView, Error> {
+pub(crate) fn load_view(reader: &Reader<'_>, id: ItemId) -> Result<MessageView, Error> {
     view(reader, &reader.item(id)?.ok_or(Error::MessageMissing)?)
 }
 
@@ -276,7 +351,7 @@ pub(crate) fn view(reader: &Reader<'_>, item: &Item) -> Result<MessageView, Erro
         return Ok(damaged(reader, chat, item));
     }
     let record: MessageRecord = store::decode(item)?;
-    let state = state(reader, chat, item, &record)?;
+    let progress = progress(reader, chat, item, &record)?;
     let (expires_at, dies_unread_at) = match item.life {
         Life::Until(deadline) => (Some(instant(deadline)), None),
         Life::Held { limit } => (None, limit.map(instant)),
@@ -293,9 +368,36 @@ pub(crate) fn view(reader: &Reader<'_>, item: &Item) -> Result<MessageView, Erro
         sent_at: instant(UnixMs(record.sent_at_ms)),
         expires_at,
         dies_unread_at,
-        state,
+        state: progress.state,
+        quote: record.reply_to.and_then(|source| quote(reader, chat, ItemId::from_bytes(source))),
+        reactions: reactions(&progress),
+        is_edited: record.edited_at_ms.is_some(),
         order: item.order,
     })
+}
+
+/// The beginning of a message that is answered, read where it stands: it is nowhere else, so it dies with it.
+fn quote(reader: &Reader<'_>, chat: ChatId, source: ItemId) -> Option<QuoteView> {
+    let item = item(reader, chat, source).ok()?;
+    let record: MessageRecord = store::decode(&item).ok()?;
+    let text = record.text.chars().take(QUOTE_CHARS).collect();
+    Some(QuoteView { id: source.to_string(), sender: record.sender, text })
+}
+
+/// The signs under a message, equal ones counted together.
+fn reactions(progress: &StateRecord) -> Vec<ReactionView> {
+    let mut views: Vec<ReactionView> = Vec::new();
+    for reaction in &progress.reactions {
+        let is_mine = reaction.by.is_none();
+        match views.iter_mut().find(|view| view.emoji == reaction.emoji) {
+            Some(view) => {
+                view.count += 1;
+                view.is_mine |= is_mine;
+            }
+            None => views.push(ReactionView { emoji: reaction.emoji.clone(), count: 1, is_mine }),
+        }
+    }
+    views
 }
 
 /// What can be said of a message that does not open.
@@ -312,6 +414,9 @@ fn damaged(reader: &Reader<'_>, chat: ChatId, item: &Item) -> MessageView {
         expires_at: death(&item.life).map(instant),
         dies_unread_at: None,
         state: MessageState::Seen,
+        quote: None,
+        reactions: Vec::new(),
+        is_edited: false,
         order: item.order,
     }
 }

@@ -30,7 +30,8 @@ const BATCH: usize = 32;
 /// How long relays are asked to keep a wrap, in seconds.
 const WRAP_LIFE_S: u32 = 14 * 86_400;
 
-/// Encrypts a payload for a chat and queues its event. `message` is the item whose state it carries.
+/// Encrypts a payload for a chat and queues its event. `message` is the item whose state it carries, and with which it
+/// dies.
 pub(crate) fn enqueue(
     writer: &mut Writer<'_>,
     identity: &Identity,
@@ -38,6 +39,23 @@ pub(crate) fn enqueue(
     record: &ChatRecord,
     payload: &Payload,
     message: Option<ItemId>,
+) -> Result<(), Error> {
+    let death = match message {
+        Some(id) => writer.item(id)?.and_then(|item| message::death(&item.life)),
+        None => None,
+    };
+    enqueue_until(writer, identity, chat, record, payload, message, death)
+}
+
+/// [`enqueue`] for a payload that is worth nothing after `death`, whether it carries a message's state or not.
+pub(crate) fn enqueue_until(
+    writer: &mut Writer<'_>,
+    identity: &Identity,
+    chat: ChatId,
+    record: &ChatRecord,
+    payload: &Payload,
+    message: Option<ItemId>,
+    death: Option<UnixMs>,
 ) -> Result<(), Error> {
     let now = writer.now();
     let timer = Timer::try_from(payload.timer)?;
@@ -54,10 +72,6 @@ pub(crate) fn enqueue(
         message: message.map(|id| *id.as_bytes()),
         relay_life_s: expiry::relay_life_s(timer, UnixMs(payload.sent_at_ms), now),
         is_sent: false,
-    };
-    let death = match message {
-        Some(id) => writer.item(id)?.and_then(|item| message::death(&item.life)),
-        None => None,
     };
     let window = now.plus_ms(i64::from(expiry::OFFLINE_WINDOW_S) * 1_000);
     insert(writer, Some(chat), &row, death.map_or(window, |death| death.min(window)))

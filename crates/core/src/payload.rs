@@ -14,12 +14,24 @@ use crate::{
 const VERSION: u8 = 1;
 /// The longest text of one message, in characters.
 pub const MAX_TEXT_CHARS: usize = 16_000;
+/// The longest sign under a message, in bytes of UTF-8: the longest emoji of a family fit.
+pub const MAX_REACTION_BYTES: usize = 64;
 /// The most message ids that one receipt names.
 pub const MAX_RECEIPT_IDS: usize = 1_000;
 
 /// A message's own name, 16 random bytes drawn by its sender; unique together with the sender's identity key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PayloadId(#[serde(with = "serde_bytes")] pub [u8; 16]);
+
+/// A message by the name it has everywhere: who wrote it, and that device's name for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MessageName {
+    /// The writer's identity key (Ed25519).
+    #[serde(with = "serde_bytes")]
+    pub author: [u8; 32],
+    /// The payload's name.
+    pub id: PayloadId,
+}
 
 /// One payload.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +100,28 @@ pub enum Body {
     Text {
         /// The words.
         text: String,
+        /// The message that they answer. Its words are not in here: they are shown for as long as it lives itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reply_to: Option<MessageName>,
+    },
+    /// A sign under a message; each person has one at most under each.
+    Reaction {
+        /// The message.
+        message: MessageName,
+        /// The sign, an emoji; empty takes back the one before.
+        emoji: String,
+    },
+    /// Other words for a message of the sender of this one.
+    Edit {
+        /// The message.
+        message: PayloadId,
+        /// Its words from now on.
+        text: String,
+    },
+    /// A message of the sender of this one is to be destroyed everywhere.
+    Delete {
+        /// The message.
+        message: PayloadId,
     },
     /// Delivery and read receipts, for payloads of the receiver of this one. No times.
     Receipts {
@@ -141,7 +175,12 @@ impl Body {
                 Move::Propose { number: *number, era: *era, timer: Timer::try_from(*timer)? }
             }
             Self::TimerAnswer { number, accept } => Move::Answer { number: *number, accept: *accept },
-            Self::Hello { .. } | Self::Text { .. } | Self::Receipts { .. } => return Ok(None),
+            Self::Hello { .. }
+            | Self::Text { .. }
+            | Self::Reaction { .. }
+            | Self::Edit { .. }
+            | Self::Delete { .. }
+            | Self::Receipts { .. } => return Ok(None),
         }))
     }
 }
@@ -152,6 +191,9 @@ impl std::fmt::Debug for Body {
         f.write_str(match self {
             Self::Hello { .. } => "Hello",
             Self::Text { .. } => "Text",
+            Self::Reaction { .. } => "Reaction",
+            Self::Edit { .. } => "Edit",
+            Self::Delete { .. } => "Delete",
             Self::Receipts { .. } => "Receipts",
             Self::TimerChange { .. } => "TimerChange",
             Self::TimerProposal { .. } => "TimerProposal",
@@ -186,15 +228,28 @@ impl Payload {
         let payload: Self = ciborium::from_reader(&mut rest).map_err(|_| refused.clone())?;
         let is_within_limits = match &payload.body {
             Body::Hello { name } => name.chars().count() <= 64,
-            Body::Text { text } => !text.is_empty() && text.chars().count() <= MAX_TEXT_CHARS,
+            Body::Text { text, .. } | Body::Edit { text, .. } => {
+                !text.trim().is_empty() && text.chars().count() <= MAX_TEXT_CHARS
+            }
+            Body::Reaction { emoji, .. } => is_reaction(emoji),
             Body::Receipts { delivered, read } => delivered.len() <= MAX_RECEIPT_IDS && read.len() <= MAX_RECEIPT_IDS,
-            Body::TimerChange { .. } | Body::TimerProposal { .. } | Body::TimerAnswer { .. } => true,
+            Body::Delete { .. } | Body::TimerChange { .. } | Body::TimerProposal { .. } | Body::TimerAnswer { .. } => {
+                true
+            }
         };
         if payload.v != VERSION || !rest.is_empty() || !is_within_limits || Timer::try_from(payload.timer).is_err() {
             return Err(refused);
         }
         Ok(payload)
     }
+}
+
+/// Whether this can stand under a message: one sign, or nothing.
+pub(crate) fn is_reaction(emoji: &str) -> bool {
+    // No word hides in a sign: what a keyboard types is below the first block of symbols, but for the key caps' digits.
+    let is_sign =
+        |c: char| u32::from(c) >= 0x203c || matches!(c, '#' | '*' | '0'..='9' | '\u{a9}' | '\u{ae}' | '\u{200d}');
+    emoji.len() <= MAX_REACTION_BYTES && emoji.chars().all(is_sign)
 }
 
 #[cfg(test)]
@@ -210,7 +265,16 @@ mod tests {
         let timer = WireTimer::from(DEFAULT_TIMER);
         prop_oneof![
             ".{0,64}".prop_map(|name| Body::Hello { name }),
-            ".{1,300}".prop_map(|text| Body::Text { text }),
+            ("[a-zäß]{1,300}", any::<Option<[u8; 16]>>()).prop_map(|(text, to)| {
+                let reply_to = to.map(|id| MessageName { author: [9; 32], id: PayloadId(id) });
+                Body::Text { text, reply_to }
+            }),
+            any::<[u8; 16]>().prop_map(|id| {
+                let message = MessageName { author: [1; 32], id: PayloadId(id) };
+                Body::Reaction { message, emoji: "👍🏽".into() }
+            }),
+            (any::<[u8; 16]>(), "[a-zäß]{1,300}").prop_map(|(id, text)| Body::Edit { message: PayloadId(id), text }),
+            any::<[u8; 16]>().prop_map(|id| Body::Delete { message: PayloadId(id) }),
             (ids(), ids()).prop_map(|(delivered, read)| Body::Receipts { delivered, read }),
             Just(Body::TimerChange { timer }),
             any::<u32>().prop_map(move |era| Body::TimerProposal { number: era, era, timer }),
@@ -242,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_newer_version_trailing_bytes_and_a_timer_of_two_years_are_refused() {
-        let good = Payload::new(PayloadId([1; 16]), 1, DEFAULT_TIMER, Body::Text { text: "x".into() });
+        let good = Payload::new(PayloadId([1; 16]), 1, DEFAULT_TIMER, Body::Text { text: "x".into(), reply_to: None });
         let newer = Payload { v: 2, ..good.clone() };
         assert!(Payload::decode(&newer.encode().unwrap()).is_err());
         let long = Payload { timer: WireTimer { mode: 0, ttl_s: 2 * expiry::MAX_TTL_S }, ..good.clone() };
@@ -252,10 +316,25 @@ mod tests {
         assert!(Payload::decode(&trailing).is_err());
     }
 
+    fn text(text: &str) -> Body {
+        Body::Text { text: text.into(), reply_to: None }
+    }
+
+    #[test]
+    fn signs_are_signs_and_carry_no_words() {
+        for sign in ["", "👍", "❤️", "👨‍👩‍👧‍👦", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "1️⃣", "©", "‼️"]
+        {
+            assert!(is_reaction(sign), "{sign}");
+        }
+        for words in ["yes", "👍 ok", "\n", "é", "http://a"] {
+            assert!(!is_reaction(words), "{words}");
+        }
+        assert!(!is_reaction(&"👍".repeat(17)));
+    }
+
     #[test]
     fn the_bytes_of_wire_version_1_stay_as_they_are() {
-        let payload =
-            Payload::new(PayloadId([0xAB; 16]), 1_800_000_000_000, DEFAULT_TIMER, Body::Text { text: "hi".into() });
+        let payload = Payload::new(PayloadId([0xAB; 16]), 1_800_000_000_000, DEFAULT_TIMER, text("hi"));
         let hex = hex::encode(payload.encode().unwrap());
         insta::assert_snapshot!("payload_text_v1", hex);
     }

@@ -19,6 +19,9 @@ pub(crate) const INTERVAL_MS: u64 = 2_000;
 
 /// Owes the peer a receipt for one of its payloads.
 pub(crate) fn owe(writer: &mut Writer<'_>, chat: ChatId, payload_id: PayloadId, is_read: bool) -> Result<(), Error> {
+    if chat::load(writer, chat)?.is_blocked {
+        return Ok(());
+    }
     let name = [b"receipt".as_slice(), &[u8::from(is_read)], &payload_id.0].concat();
     let id = writer.derive_id(Some(chat), &name)?;
     if writer.item(id)?.is_some() {

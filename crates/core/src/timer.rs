@@ -1,9 +1,9 @@
 //! Changing a chat's timer: the contract's moves, saved, shown and sent.
 
-use mayfly_vault::{ChatId, Writer};
+use mayfly_vault::{ChatId, Urgency, Writer};
 
 use crate::{
-    Error, chat,
+    Engine, Error, chat,
     contract::{Move, Told},
     expiry,
     message::{self, store_own, store_received},
@@ -11,8 +11,38 @@ use crate::{
     payload::{Body, Payload},
     profile::random,
     store::{ChatRecord, MessageRecord},
-    view::{MessageKind, MessageView, Sender, Timer},
+    view::{ChatView, Event, MessageKind, MessageView, Sender, Timer},
 };
+
+impl Engine {
+    /// Sets a chat's timer: a stricter one at once, a weaker one as a proposal to the other side.
+    ///
+    /// # Errors
+    /// [`Error::TimerInvalid`], [`Error::ChatMissing`].
+    pub async fn set_timer(&self, chat: ChatId, timer: Timer) -> Result<ChatView, Error> {
+        let identity = self.identity();
+        let notice = self.store().write(Urgency::User, move |writer| set(writer, &identity, chat, timer)).await?;
+        self.timer_changed(chat, notice)
+    }
+
+    /// Accepts or declines the weaker timer that the other side proposed.
+    ///
+    /// # Errors
+    /// [`Error::ProposalMissing`], [`Error::ChatMissing`].
+    pub async fn answer_timer(&self, chat: ChatId, accept: bool) -> Result<ChatView, Error> {
+        let identity = self.identity();
+        let notice = self.store().write(Urgency::User, move |writer| answer(writer, &identity, chat, accept)).await?;
+        self.timer_changed(chat, Some(notice))
+    }
+
+    fn timer_changed(&self, chat: ChatId, notice: Option<MessageView>) -> Result<ChatView, Error> {
+        let view = self.chat(chat)?;
+        self.tell(notice.map(|message| Event::MessageQueued { message }));
+        self.tell_chat(view.clone());
+        self.wake();
+        Ok(view)
+    }
+}
 
 /// Sets the timer: at once if it is stricter, else as a proposal. `None` if it is the present one.
 ///
@@ -93,6 +123,8 @@ fn make(
         notice: Some(timer),
         timer: record.contract.timer,
         sent_at_ms: writer.now().0,
+        reply_to: None,
+        edited_at_ms: None,
     };
     let item = store_own(writer, identity, chat, record, &message, Body::from(ours))?;
     let item = writer.item(item)?.ok_or(Error::MessageMissing)?;

@@ -88,6 +88,20 @@ pub struct ProposalView {
     pub is_ours: bool,
 }
 
+/// Where a chat stands on this device, and whether it is heard. Nobody else learns of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "what", content = "value", rename_all = "snake_case")]
+pub enum Arrangement {
+    /// Above the others, or among them.
+    Pinned(bool),
+    /// Silent until then; a moment that is over ends it.
+    Muted(DateTime<Utc>),
+    /// Put away until something is said there, or back.
+    Archived(bool),
+    /// Shut, for what comes and what goes, or open again.
+    Blocked(bool),
+}
+
 /// A chat as the list shows it.
 #[derive(Clone, Serialize, TS)]
 pub struct ChatView {
@@ -112,6 +126,14 @@ pub struct ChatView {
     pub hue: u16,
     /// When the chat began.
     pub created_at: DateTime<Utc>,
+    /// Since when it stands above the chats that are not pinned.
+    pub pinned_at: Option<DateTime<Utc>>,
+    /// Until when nothing in it makes itself heard.
+    pub muted_until: Option<DateTime<Utc>>,
+    /// It was put away, until something is said there again.
+    pub is_archived: bool,
+    /// Nothing the other side says is let in, and nothing can be said to it.
+    pub is_blocked: bool,
 }
 
 /// Who said it.
@@ -160,6 +182,28 @@ pub enum MessageState {
     Seen,
 }
 
+/// The message that another answers, as far as it is alive.
+#[derive(Clone, Serialize, TS)]
+pub struct QuoteView {
+    /// The message's id.
+    pub id: String,
+    /// Who said it.
+    pub sender: Sender,
+    /// The beginning of its words.
+    pub text: String,
+}
+
+/// A sign under a message.
+#[derive(Clone, Serialize, TS)]
+pub struct ReactionView {
+    /// The sign.
+    pub emoji: String,
+    /// How many people set it.
+    pub count: u32,
+    /// This profile is one of them.
+    pub is_mine: bool,
+}
+
 /// One message of a chat.
 #[derive(Clone, Serialize, TS)]
 pub struct MessageView {
@@ -185,6 +229,12 @@ pub struct MessageView {
     pub dies_unread_at: Option<DateTime<Utc>>,
     /// How far it has come.
     pub state: MessageState,
+    /// The message that it answers; `null` also when that one is dead.
+    pub quote: Option<QuoteView>,
+    /// The signs under it, in the order in which they came.
+    pub reactions: Vec<ReactionView>,
+    /// Its writer has changed its words since.
+    pub is_edited: bool,
     /// Its place in the chat, rising; the cursor for pages.
     #[ts(type = "number")]
     pub order: i64,
@@ -292,6 +342,8 @@ silent_debug!(
     ProfileView { has_passphrase },
     InvitationView { is_local_only },
     ChatView { id, state, unread },
+    QuoteView { id, sender },
+    ReactionView { count, is_mine },
     MessageView { id, kind, state, expires_at },
 );
 
@@ -314,6 +366,7 @@ mod tests {
         InvitationView::export_all(&config).unwrap();
         SecurityView::export_all(&config).unwrap();
         SentView::export_all(&config).unwrap();
+        Arrangement::export_all(&config).unwrap();
         for entry in fs::read_dir(generated.path()).unwrap() {
             let path = entry.unwrap().path();
             let twin = fs::read_to_string(committed.join(path.file_name().unwrap())).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The chats and their timers.
 
-use mayfly_core::view::{ChatView, Timer};
+use mayfly_core::view::{Arrangement, ChatView, Timer};
 
 use super::chat_id;
 use crate::{error::Error, state::AppState};
@@ -19,4 +19,8 @@ pub(super) async fn set_burn_on_lock(state: &AppState, chat: String, burns: bool
 
 pub(super) async fn answer_timer(state: &AppState, chat: String, accept: bool) -> Result<ChatView, Error> {
     Ok(state.engine().await?.answer_timer(chat_id(&chat)?, accept).await?)
+}
+
+pub(super) async fn arrange(state: &AppState, chat: String, arrangement: Arrangement) -> Result<ChatView, Error> {
+    Ok(state.engine().await?.arrange(chat_id(&chat)?, arrangement).await?)
 }

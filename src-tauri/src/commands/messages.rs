@@ -20,8 +20,30 @@ pub(super) async fn send_message(
     chat: String,
     text: String,
     timer: Option<Timer>,
+    reply_to: Option<String>,
 ) -> Result<MessageView, Error> {
-    Ok(state.engine().await?.send_message(chat_id(&chat)?, &text, timer).await?)
+    let (engine, chat) = (state.engine().await?, chat_id(&chat)?);
+    Ok(match reply_to {
+        Some(source) => engine.reply(chat, item_id(&source)?, &text, timer).await?,
+        None => engine.send_message(chat, &text, timer).await?,
+    })
+}
+
+pub(super) async fn react(state: &AppState, chat: String, id: String, emoji: String) -> Result<MessageView, Error> {
+    Ok(state.engine().await?.react(chat_id(&chat)?, item_id(&id)?, &emoji).await?)
+}
+
+pub(super) async fn edit_message(
+    state: &AppState,
+    chat: String,
+    id: String,
+    text: String,
+) -> Result<MessageView, Error> {
+    Ok(state.engine().await?.edit_message(chat_id(&chat)?, item_id(&id)?, &text).await?)
+}
+
+pub(super) async fn delete_for_everyone(state: &AppState, chat: String, id: String) -> Result<(), Error> {
+    Ok(state.engine().await?.delete_for_everyone(chat_id(&chat)?, item_id(&id)?).await?)
 }
 
 /// Refused unless somebody can be looking: a page that is wrong about its focus starts no timer.

@@ -8,7 +8,10 @@ mod security;
 
 use std::num::NonZeroU32;
 
-use mayfly_core::{ChatId, ItemId, view::Timer};
+use mayfly_core::{
+    ChatId, ItemId,
+    view::{Arrangement, Timer},
+};
 use serde::{Deserialize, Serialize};
 use tauri::{
     AppHandle, Manager as _, Runtime, State, WebviewWindow,
@@ -92,7 +95,11 @@ enum Command {
     AnswerTimer { chat: String, accept: bool },
     SetBurnOnLock { chat: String, burns: bool },
     Messages { chat: String, before: Option<i64>, limit: u32 },
-    SendMessage { chat: String, text: String, timer: Option<Timer> },
+    SendMessage { chat: String, text: String, timer: Option<Timer>, reply_to: Option<String> },
+    React { chat: String, id: String, emoji: String },
+    EditMessage { chat: String, id: String, text: String },
+    DeleteForEveryone { chat: String, id: String },
+    Arrange { chat: String, arrangement: Arrangement },
     MarkRead { chat: String, ids: Vec<String> },
     WipeMessage { chat: String, id: String },
 }
@@ -150,7 +157,13 @@ async fn answer<R: Runtime>(
         Command::SetBurnOnLock { chat, burns } => done(chats::set_burn_on_lock(state, chat, burns).await?),
         Command::AnswerTimer { chat, accept } => done(chats::answer_timer(state, chat, accept).await?),
         Command::Messages { chat, before, limit } => done(messages::messages(state, chat, before, limit).await?),
-        Command::SendMessage { chat, text, timer } => done(messages::send_message(state, chat, text, timer).await?),
+        Command::SendMessage { chat, text, timer, reply_to } => {
+            done(messages::send_message(state, chat, text, timer, reply_to).await?)
+        }
+        Command::React { chat, id, emoji } => done(messages::react(state, chat, id, emoji).await?),
+        Command::EditMessage { chat, id, text } => done(messages::edit_message(state, chat, id, text).await?),
+        Command::DeleteForEveryone { chat, id } => done(messages::delete_for_everyone(state, chat, id).await?),
+        Command::Arrange { chat, arrangement } => done(chats::arrange(state, chat, arrangement).await?),
         Command::MarkRead { chat, ids } => done(messages::mark_read(window, state, chat, ids).await?),
         Command::WipeMessage { chat, id } => done(messages::wipe_message(state, chat, id).await?),
     }

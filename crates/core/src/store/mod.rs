@@ -7,8 +7,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 pub(crate) use records::{
-    ChatRecord, EpochRecord, InvitationRecord, MessageRecord, OutboxRecord, Outgoing, ProfileRecord, ReceiptRecord,
-    Secret, StateRecord, fifteen_minutes,
+    ChatRecord, EpochRecord, InvitationRecord, MessageRecord, OutboxRecord, Outgoing, ProfileRecord, ReactionRecord,
+    ReceiptRecord, Secret, StateRecord, fifteen_minutes,
 };
 
 use crate::Error;

@@ -71,6 +71,18 @@ pub(crate) struct ChatRecord {
     /// What is said here from now on burns with the lock.
     #[serde(default)]
     pub burns: bool,
+    /// Since when it stands above the others.
+    #[serde(default)]
+    pub pinned_ms: Option<i64>,
+    /// Until when it is silent.
+    #[serde(default)]
+    pub muted_until_ms: Option<i64>,
+    /// Since when it is put away, until something is said there.
+    #[serde(default)]
+    pub archived_ms: Option<i64>,
+    /// What the peer says is let fall.
+    #[serde(default)]
+    pub is_blocked: bool,
 }
 
 /// One epoch of a chat's group: what its outer layer needs.
@@ -96,12 +108,30 @@ pub(crate) struct MessageRecord {
     pub timer: Timer,
     /// Never later than it was first seen here.
     pub sent_at_ms: i64,
+    /// The message that this one answers, by its place here, an item id. Never its words.
+    #[serde(default)]
+    pub reply_to: Option<[u8; 16]>,
+    /// When its writer gave it its present words, where these are not the first.
+    #[serde(default)]
+    pub edited_at_ms: Option<i64>,
 }
 
-/// How far a message has come.
+/// How far a message has come, and the signs under it: both change, and die with it.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct StateRecord {
     pub state: MessageState,
+    /// In the order in which they came, one of each person.
+    #[serde(default)]
+    pub reactions: Vec<ReactionRecord>,
+}
+
+/// A sign under a message.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct ReactionRecord {
+    /// Who set it, an identity key; `None` is this profile.
+    #[serde(with = "serde_bytes")]
+    pub by: Option<[u8; 32]>,
+    pub emoji: String,
 }
 
 /// An event on its way out.

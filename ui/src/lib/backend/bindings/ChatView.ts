@@ -47,4 +47,20 @@ hue: number,
 /**
  * When the chat began.
  */
-created_at: string, };
+created_at: string, 
+/**
+ * Since when it stands above the chats that are not pinned.
+ */
+pinned_at: string | null, 
+/**
+ * Until when nothing in it makes itself heard.
+ */
+muted_until: string | null, 
+/**
+ * It was put away, until something is said there again.
+ */
+is_archived: boolean, 
+/**
+ * Nothing the other side says is let in, and nothing can be said to it.
+ */
+is_blocked: boolean, };
