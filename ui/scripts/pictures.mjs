@@ -41,11 +41,50 @@ const scenes = [
   { name: 'destroy', story: 'guarded', sizes: [sizes[1], narrow], act: openDestroy },
   { name: 'panic', story: 'guarded', sizes: [sizes[1], narrow], act: panicOnce },
   { name: 'waits', story: 'waits', sizes: [sizes[1], narrow], act: unlockBadly },
+  { name: 'menu', story: 'full', sizes: [sizes[0], narrow], act: openMessageMenu },
+  { name: 'emoji', story: 'full', sizes: [sizes[1]], act: openEmoji },
+  { name: 'reply', story: 'full', sizes: [sizes[0], sizes[2]], act: reply },
+  { name: 'delete', story: 'full', sizes: [sizes[1]], act: askDelete },
+  { name: 'chat-menu', story: 'full', sizes: [sizes[1]], act: openChatMenu },
+  { name: 'blocked', story: 'full', sizes: [sizes[1], narrow], act: block },
   { name: 'long', story: 'long', sizes: [sizes[1]], act: scrollBack },
 ];
 
 async function openFirst(page) {
-  await page.getByTestId('chat-row').first().click();
+  await page.getByTestId('chat-row').nth(1).click();
+}
+
+async function openMessageMenu(page) {
+  await page.getByTestId('chat-row').nth(1).click();
+  const row = page.getByTestId('message').nth(-3);
+  await row.hover();
+  await row.getByTestId('message-more').click();
+}
+
+async function openEmoji(page) {
+  await page.getByTestId('chat-row').nth(1).click();
+  await page.getByTestId('emoji-open').click();
+}
+
+async function reply(page) {
+  await openMessageMenu(page);
+  await page.getByTestId('menu-reply').click();
+  await page.getByTestId('composer').fill('Nine is fine.');
+}
+
+async function askDelete(page) {
+  await openMessageMenu(page);
+  await page.getByTestId('menu-delete').click();
+}
+
+async function openChatMenu(page) {
+  await page.getByTestId('chat-row').nth(1).click();
+  await page.getByTestId('chat-more').click();
+}
+
+async function block(page) {
+  await openChatMenu(page);
+  await page.getByTestId('menu-block').click();
 }
 
 async function openSecurity(page) {

@@ -34,13 +34,13 @@ function maraLines(): MessageView[] {
     { ago: 3.4 * HOUR, left: 20.6 * HOUR, kind: 'timer_changed', notice: dayAfterRead },
     { ago: 3.3 * HOUR, left: 20.7 * HOUR, text: 'Here is what they accept: the notice period as it stands, and the inventory by the end of the month. In return they want the clause on the archive out, all of it, including the second paragraph that nobody reads.' },
     { ago: 3.29 * HOUR, left: 20.8 * HOUR, text: 'The rest is as we agreed.' },
-    { ...me, ago: 3 * HOUR, left: 21.6 * HOUR, text: 'Read it. Paragraph 4 still says ninety days, we agreed on sixty.' },
+    { ...me, ago: 3 * HOUR, left: 21.6 * HOUR, text: 'Read it. Paragraph 4 still says ninety days, we agreed on sixty.', quote: { id: idOf(0xa000 + 105), sender: 'them', text: 'The rest is as we agreed.' }, is_edited: true },
     { ...me, ago: 2.99 * HOUR, left: 21.7 * HOUR, text: 'Everything else is fine.' },
-    { ago: 0.6 * HOUR, left: 58 * 60_000, timer: hourAfterRead, text: 'You are right, that is the old page. I will have it changed tonight.' },
+    { ago: 0.6 * HOUR, left: 58 * 60_000, timer: hourAfterRead, text: 'You are right, that is the old page. I will have it changed tonight.', reactions: [{ emoji: '🙏', count: 1, is_mine: true }] },
     { ...me, ago: 0.2 * HOUR, left: 252_000, timer: tenMinutes, text: 'The code for the door is 4471, and the key lies with Jonas.' },
     { ago: 0.1 * HOUR, text: '👍', left: 23.9 * HOUR },
     { ...me, state: 'delivered', ago: 60_000, text: 'I sign at nine and call you right after.' },
-    { ...me, state: 'sent', ago: 40_000, text: 'Is that early enough?' },
+    { ...me, state: 'sent', ago: 40_000, text: 'Is that early enough?', reactions: [{ emoji: '👍', count: 1, is_mine: false }] },
     { ...me, ago: 9000, left: 9400, timer: { mode: 'after_send', ttl_s: 100 }, text: 'Then we are done. Thank you, Mara.', state: 'read' },
   ]);
 }
@@ -57,8 +57,8 @@ function others(): { chats: ChatView[]; messages: MessageView[] } {
   return {
     messages: [...family, ...doctor, ...tomas, ...lena],
     chats: [
-      chatOf(2, { name: 'Family Lindgren', hue: 30, unread: 4, last: last(family) }),
-      chatOf(3, { name: 'Dr. Lindqvist', hue: 250, last: last(doctor), timer: hourAfterRead }),
+      chatOf(2, { name: 'Family Lindgren', hue: 30, unread: 4, muted_until: '2169-01-01T00:00:00Z', last: last(family) }),
+      chatOf(3, { name: 'Dr. Lindqvist', hue: 250, pinned_at: new Date().toISOString(), last: last(doctor), timer: hourAfterRead }),
       chatOf(4, { name: 'Tomas Nowak', hue: 330, last: last(tomas), timer: { mode: 'after_read', ttl_s: null } }),
       chatOf(5, { name: 'Lena Costa-Albuquerque de Vasconcelos', hue: 200, unread: 1, last: last(lena), proposal: { timer: { mode: 'after_read', ttl_s: 604_800 }, is_ours: false } }),
       chatOf(6, { name: '', state: 'waiting', hue: 90, created_at: new Date(Date.now() - 80 * HOUR).toISOString() }),

@@ -1,4 +1,5 @@
 /** Every command of the shell, one function each. The only door to the backend besides `events.ts`. */
+import type { Arrangement } from './bindings/Arrangement';
 import type { ChatView } from './bindings/ChatView';
 import type { InvitationView } from './bindings/InvitationView';
 import type { MessageView } from './bindings/MessageView';
@@ -83,8 +84,18 @@ export const messages = (chat: string, before: number | null, limit: number) =>
   call<MessageView[]>('messages', { chat, before, limit });
 
 /** `timer` null takes the chat's own. */
-export const sendMessage = (chat: string, text: string, timer: Timer | null) =>
-  call<MessageView>('send_message', { chat, text, timer });
+export const sendMessage = (chat: string, text: string, timer: Timer | null, replyTo: string | null) =>
+  call<MessageView>('send_message', { chat, text, timer, replyTo });
+
+/** `emoji` empty takes ours away. */
+export const react = (chat: string, id: string, emoji: string) => call<MessageView>('react', { chat, id, emoji });
+
+export const editMessage = (chat: string, id: string, text: string) =>
+  call<MessageView>('edit_message', { chat, id, text });
+
+export const deleteForEveryone = (chat: string, id: string) => call<null>('delete_for_everyone', { chat, id });
+
+export const arrange = (chat: string, arrangement: Arrangement) => call<ChatView>('arrange', { chat, arrangement });
 
 export const markRead = (chat: string, ids: string[]) => call<null>('mark_read', { chat, ids });
 

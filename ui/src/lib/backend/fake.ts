@@ -2,6 +2,7 @@
  * A stand-in for the shell, for pictures and for tests: it answers the commands from memory and tells events.
  * It keeps time for nobody; whoever uses it says when something dies.
  */
+import type { Arrangement } from './bindings/Arrangement';
 import type { ChatView } from './bindings/ChatView';
 import type { MessageView } from './bindings/MessageView';
 import type { ProfileView } from './bindings/ProfileView';
@@ -38,6 +39,10 @@ export function chatOf(number: number, part: Partial<ChatView> = {}): ChatView {
     last: null,
     hue: 120,
     created_at: '2026-03-03T10:00:00Z',
+    pinned_at: null,
+    muted_until: null,
+    is_archived: false,
+    is_blocked: false,
     ...part,
   };
 }
@@ -55,6 +60,9 @@ export function messageOf(number: number, part: Partial<MessageView> = {}): Mess
     expires_at: null,
     dies_unread_at: null,
     state: 'seen',
+    quote: null,
+    reactions: [],
+    is_edited: false,
     order: number,
     ...part,
   };
@@ -188,7 +196,19 @@ export class FakeBackend {
         .filter((message) => message.chat === chat && (before === null || message.order < (before as number)))
         .sort((a, b) => a.order - b.order)
         .slice(-(limit as number)),
-    send_message: ({ chat, text, timer }) => this.#send(chat as string, text as string, timer as Timer | null),
+    send_message: ({ chat, text, timer, replyTo }) =>
+      this.#send(chat as string, text as string, timer as Timer | null, replyTo as string | null),
+    react: ({ id, emoji }) => {
+      const others = this.#message(id as string).reactions.filter((reaction) => !reaction.is_mine);
+      const mine = emoji === '' ? [] : [{ emoji: emoji as string, count: 1, is_mine: true }];
+      return this.#changeMessage(id as string, { reactions: [...others, ...mine] });
+    },
+    edit_message: ({ id, text }) => this.#changeMessage(id as string, { text: text as string, is_edited: true }),
+    delete_for_everyone: ({ chat, id }) => {
+      this.wipe(chat as string, [id as string]);
+      return null;
+    },
+    arrange: ({ chat, arrangement }) => this.#arrange(chat as string, arrangement as Arrangement),
     mark_read: () => null,
     set_timer: ({ chat, timer }) => this.#setTimer(chat as string, timer as Timer),
     answer_timer: ({ chat, accept }) => {
@@ -229,7 +249,34 @@ export class FakeBackend {
     return this.#change(id, weaker ? { proposal: { timer, is_ours: true } } : { timer, proposal: null });
   }
 
-  #send(id: string, text: string, own: Timer | null): MessageView {
+  #message(id: string): MessageView {
+    const message = this.messages.find((message) => message.id === id);
+    if (!message) throw new Error('The stand-in has no such message.');
+    return message;
+  }
+
+  #changeMessage(id: string, part: Partial<MessageView>): MessageView {
+    const changed = { ...this.#message(id), ...part };
+    this.messages = this.messages.map((message) => (message.id === id ? changed : message));
+    this.tell({ event: 'message_changed', message: changed });
+    return changed;
+  }
+
+  #arrange(id: string, { what, value }: Arrangement): ChatView {
+    switch (what) {
+      case 'pinned':
+        return this.#change(id, { pinned_at: value ? new Date().toISOString() : null });
+      case 'muted':
+        return this.#change(id, { muted_until: Date.parse(value) > Date.now() ? value : null });
+      case 'archived':
+        return this.#change(id, { is_archived: value });
+      case 'blocked':
+        return this.#change(id, { is_blocked: value });
+    }
+  }
+
+  #send(id: string, text: string, own: Timer | null, replyTo: string | null): MessageView {
+    const source = replyTo === null ? null : this.#message(replyTo);
     const timer = own ?? this.#chat(id).timer;
     const now = Date.now();
     const runs = timer.mode === 'after_send' && timer.ttl_s !== null;
@@ -239,6 +286,7 @@ export class FakeBackend {
       text,
       timer,
       state: 'waiting',
+      quote: source && { id: source.id, sender: source.sender, text: source.text },
       sent_at: new Date(now).toISOString(),
       expires_at: runs ? new Date(now + (timer.ttl_s ?? 0) * 1000).toISOString() : null,
     });

@@ -180,7 +180,7 @@ describe('the composer', () => {
     await openChat();
     const composer = screen.getByTestId<HTMLTextAreaElement>('composer');
     await user.type(composer, 'One{Shift>}{Enter}{/Shift}two{Enter}');
-    await waitFor(() => expect(backend.callsOf('send_message')).toEqual([{ chat, text: 'One\ntwo', timer: null }]));
+    await waitFor(() => expect(backend.callsOf('send_message')).toEqual([{ chat, text: 'One\ntwo', timer: null, replyTo: null }]));
     expect(composer.value).toBe('');
     expect(await screen.findByText(/One\s+two/, { selector: '.words' })).toBeTruthy();
   });
@@ -214,7 +214,7 @@ describe('the composer', () => {
     await waitFor(() => expect(screen.getByTestId('message-timer').textContent.trim()).toBe('30 s'));
     await user.type(screen.getByTestId('composer'), 'Soon gone{Enter}');
     await waitFor(() =>
-      expect(backend.callsOf('send_message')).toEqual([{ chat, text: 'Soon gone', timer: { mode: 'after_send', ttl_s: 30 } }]),
+      expect(backend.callsOf('send_message')).toEqual([{ chat, text: 'Soon gone', timer: { mode: 'after_send', ttl_s: 30 }, replyTo: null }]),
     );
   });
 });

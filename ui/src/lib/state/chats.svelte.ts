@@ -1,6 +1,8 @@
 /** The chats and messages of the open profile: the ledger, kept current by events, and the acts upon it. */
 import { SvelteMap } from 'svelte/reactivity';
+import type { Arrangement } from '../backend/bindings/Arrangement';
 import type { ChatView } from '../backend/bindings/ChatView';
+import type { MessageView } from '../backend/bindings/MessageView';
 import type { Timer } from '../backend/bindings/Timer';
 import * as commands from '../backend/commands';
 import { watch, type Told } from '../backend/events';
@@ -44,6 +46,10 @@ export class Chats {
   drafts = new SvelteMap<string, string>();
   /** The shorter timer that somebody chose for what they write now, by chat. */
   timers = new SvelteMap<string, Timer>();
+  /** The message that is being answered, by chat. Its words stand where it stands, not here. */
+  answering = new SvelteMap<string, string>();
+  /** The message of ours that is being given other words, by chat, and the draft that waits meanwhile. */
+  editing = new SvelteMap<string, { id: string; waiting: string }>();
   /** The chat that a message has just come in to, and how many have: for the live region. */
   arrival = $state.raw<{ chat: string; count: number } | null>(null);
 
@@ -51,7 +57,7 @@ export class Chats {
   wipes = $state(0);
 
   /** All chats, the one with the newest message first. */
-  list = $derived([...this.#ledger.chats.values()].sort((a, b) => lastMoment(b) - lastMoment(a)));
+  list = $derived([...this.#ledger.chats.values()].sort((a, b) => rank(b) - rank(a) || lastMoment(b) - lastMoment(a)));
   open = $derived(this.#openId === null ? null : (this.#ledger.chats.get(this.#openId) ?? null));
   log = $derived(this.#openId === null ? noLog : (this.#ledger.logs.get(this.#openId) ?? noLog));
 
@@ -77,6 +83,7 @@ export class Chats {
     this.#ledger = applyEvent(this.#ledger, told);
     if (told.event === 'messages_wiped') {
       this.wipes += 1;
+      this.#leaveDead(told.chat, told.ids);
       this.#closeShells(told.chat, told.ids);
     }
     if (told.event === 'message_received' && !this.#ledger.wiped.has(told.message.id)) {
@@ -96,6 +103,8 @@ export class Chats {
     this.#loading.clear();
     this.drafts.clear();
     this.timers.clear();
+    this.answering.clear();
+    this.editing.clear();
     this.arrival = null;
   }
 
@@ -130,15 +139,76 @@ export class Chats {
   /** Sends the draft; where it could not be sent, the words are the draft again, before what was written since. */
   async send(chat: ChatView, text: string): Promise<void> {
     const counts = this.#answers.begin();
+    const source = this.answering.get(chat.id) ?? null;
     this.drafts.delete(chat.id);
+    this.answering.delete(chat.id);
     try {
-      const sent = commands.sendMessage(chat.id, text, this.timers.get(chat.id) ?? null);
+      const sent = commands.sendMessage(chat.id, text, this.timers.get(chat.id) ?? null, source);
       await this.#answers.take(sent, (message) => (this.#ledger = withMessage(this.#ledger, message)));
     } catch (cause) {
       const since = this.drafts.get(chat.id) ?? '';
       if (counts()) this.drafts.set(chat.id, since === '' ? text : `${text}\n${since}`);
       throw cause;
     }
+  }
+
+  /** A message of the open chat, as long as it lives. */
+  message(id: string): MessageView | null {
+    return this.log.entries.find((entry) => entry.id === id)?.message ?? null;
+  }
+
+  /** What is written next answers this message. */
+  answer(message: MessageView): void {
+    this.leave(message.chat);
+    this.answering.set(message.chat, message.id);
+  }
+
+  /** What is written next takes the place of this message's words; the draft waits. */
+  edit(message: MessageView): void {
+    this.leave(message.chat);
+    this.editing.set(message.chat, { id: message.id, waiting: this.drafts.get(message.chat) ?? '' });
+    this.drafts.set(message.chat, message.text);
+  }
+
+  /** The newest message of ours in the open chat that can still be given other words. */
+  lastEditable(): MessageView | null {
+    const entry = this.log.entries.findLast((entry) => entry.message !== null && isEditable(entry.message, Date.now()));
+    return entry?.message ?? null;
+  }
+
+  /** Neither answers nor edits any more; the draft from before is there again. */
+  leave(chat: string): void {
+    this.answering.delete(chat);
+    const edit = this.editing.get(chat);
+    if (!edit) return;
+    this.editing.delete(chat);
+    this.drafts.set(chat, edit.waiting);
+  }
+
+  /** Gives the message that is being edited its new words. */
+  async saveEdit(chat: ChatView, text: string): Promise<void> {
+    const edit = this.editing.get(chat.id);
+    if (!edit) return;
+    const changed = commands.editMessage(chat.id, edit.id, text);
+    await this.#answers.take(changed, (message) => (this.#ledger = withMessage(this.#ledger, message)));
+    if (this.editing.get(chat.id)?.id === edit.id) this.leave(chat.id);
+  }
+
+  /** Puts our sign under a message, or takes it away where it is the one. */
+  async react(message: MessageView, emoji: string): Promise<void> {
+    const isMine = message.reactions.some((reaction) => reaction.is_mine && reaction.emoji === emoji);
+    const changed = commands.react(message.chat, message.id, isMine ? '' : emoji);
+    await this.#answers.take(changed, (message) => (this.#ledger = withMessage(this.#ledger, message)));
+  }
+
+  /** Destroys a message here, or everywhere; the event that says so takes it from sight. */
+  async delete(message: MessageView, isForEveryone: boolean): Promise<void> {
+    if (isForEveryone) await commands.deleteForEveryone(message.chat, message.id);
+    else await commands.wipeMessage(message.chat, message.id);
+  }
+
+  async arrange(chat: string, arrangement: Arrangement): Promise<void> {
+    await this.#keep(commands.arrange(chat, arrangement));
   }
 
   async markRead(chat: string, ids: string[]): Promise<void> {
@@ -202,6 +272,12 @@ export class Chats {
     await Promise.all([this.refresh(), log, session.refreshStatus()]).catch(() => undefined);
   }
 
+  /** Whatever was written about a message that has died is left; its own words among it go with it. */
+  #leaveDead(chat: string, ids: readonly string[]): void {
+    const about = this.editing.get(chat)?.id ?? this.answering.get(chat);
+    if (about !== undefined && ids.includes(about)) this.leave(chat);
+  }
+
   #closeShells(chat: string, ids: readonly string[]): void {
     const close = () => {
       this.#ledger = withoutShells(this.#ledger, chat, ids);
@@ -218,6 +294,16 @@ export class Chats {
     }, REFRESH_MS);
   }
 }
+
+/** Pinned chats stand above the others. */
+const rank = (chat: ChatView) => (chat.pinned_at === null ? 0 : 1);
+
+/** How long after sending a message can be given other words. */
+const EDIT_WINDOW_MS = 24 * 3_600_000;
+
+/** Whether a message is ours, has words, and is not older than a day. */
+export const isEditable = (message: MessageView, now: number) =>
+  message.sender === 'me' && message.kind === 'text' && now - Date.parse(message.sent_at) < EDIT_WINDOW_MS;
 
 function lastMoment(chat: ChatView): number {
   return Date.parse(chat.last?.sent_at ?? chat.created_at);

@@ -129,6 +129,7 @@ export function applyEvent(ledger: Ledger, event: Event): Ledger {
 export function withMessage(ledger: Ledger, message: MessageView): Ledger {
   if (ledger.wiped.has(message.id)) return ledger;
   const chats = withLast(ledger.chats, message);
+  ledger = withQuotes(ledger, message.chat, [message.id], message);
   const log = ledger.logs.get(message.chat);
   if (!log) return { ...ledger, chats };
   return setLog({ ...ledger, chats }, message.chat, { ...log, entries: upserted(log, message) });
@@ -136,8 +137,8 @@ export function withMessage(ledger: Ledger, message: MessageView): Ledger {
 
 function withWiped(ledger: Ledger, chat: string, ids: readonly string[]): Ledger {
   const wiped = new Set([...ledger.wiped, ...ids]);
-  const log = ledger.logs.get(chat);
-  let next: Ledger = { ...ledger, wiped };
+  let next: Ledger = withQuotes({ ...ledger, wiped }, chat, ids, null);
+  const log = next.logs.get(chat);
   if (log) {
     const dead = new Set(ids);
     const entries = log.entries.map((entry) => (dead.has(entry.id) ? { ...entry, message: null } : entry));
@@ -145,6 +146,21 @@ function withWiped(ledger: Ledger, chat: string, ids: readonly string[]): Ledger
   }
   const view = next.chats.get(chat);
   return view ? withChat(next, view) : next;
+}
+
+/** What is quoted of a message dies with it, and changes with it: nothing keeps words of its own. */
+function withQuotes(ledger: Ledger, chat: string, ids: readonly string[], source: MessageView | null): Ledger {
+  const log = ledger.logs.get(chat);
+  if (!log) return ledger;
+  const named = new Set(ids);
+  let isChanged = false;
+  const entries = log.entries.map((entry) => {
+    const quote = entry.message?.quote;
+    if (!entry.message || !quote || !named.has(quote.id) || quote.text === source?.text) return entry;
+    isChanged = true;
+    return { ...entry, message: { ...entry.message, quote: source && { ...quote, text: source.text } } };
+  });
+  return isChanged ? setLog(ledger, chat, { ...log, entries }) : ledger;
 }
 
 /** A chat whose last message, if it was wiped, is the newest one that is known to live. */
