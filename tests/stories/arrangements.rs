@@ -19,7 +19,7 @@ async fn whoever_is_blocked_is_not_heard_and_not_told_so() {
     let shut_out = anna.engine.send_message(chat_a, "while blocked", None).await.unwrap();
     // What takes back is let in: once it worked, the message before it came and was let fall.
     anna.engine.delete_for_everyone(chat_a, id(&before.id).unwrap()).await.unwrap();
-    bela.wait_for(chat_b, |all| all.is_empty()).await.unwrap();
+    bela.wait_for(chat_b, <[mayfly_core::view::MessageView]>::is_empty).await.unwrap();
 
     bela.engine.arrange(chat_b, Arrangement::Blocked(false)).await.unwrap();
     anna.engine.send_message(chat_a, "after", None).await.unwrap();

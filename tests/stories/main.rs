@@ -10,6 +10,7 @@ mod deadline;
 mod destroyed;
 mod disks;
 mod doors;
+mod drafts;
 mod faults;
 mod followups;
 mod kills;

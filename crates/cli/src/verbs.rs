@@ -358,6 +358,7 @@ fn event_words(event: &Event) -> String {
         Event::MessageQueued { message } => format!("queued    {}", words(message)),
         Event::MessageChanged { message } => format!("changed   {}  {:?}", message.id, message.state),
         Event::MessagesWiped { ids, .. } => format!("wiped     {}", ids.join(" ")),
+        Event::DraftWiped { chat } => format!("draft     {chat}"),
         Event::ChatChanged { chat } => format!("chat      {}", chat.id),
         Event::StatusChanged { status } => format!("relays    {:?}", status.connection),
     }

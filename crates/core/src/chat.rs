@@ -6,6 +6,7 @@ use mayfly_vault::{ChatId, Item, ItemId, Reader, UnixMs, Writer};
 use crate::{
     Error,
     contract::Contract,
+    draft,
     frame::OuterKey,
     message,
     mls::EpochKeys,
@@ -134,6 +135,7 @@ pub(crate) fn view(reader: &Reader<'_>, chat: ChatId, record: &ChatRecord) -> Re
         proposal: record.contract.proposal().map(|(timer, is_ours)| ProposalView { timer, is_ours }),
         unread: unread(reader, chat, record.read_through)?.len() as u64,
         last,
+        draft: draft::view(reader, chat).unwrap_or_default(),
         hue: hue(&record.peer_identity),
         created_at: instant(UnixMs(record.created_at_ms)),
         pinned_at: record.pinned_ms.map(UnixMs).map(instant),

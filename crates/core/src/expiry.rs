@@ -19,6 +19,9 @@ pub const OFFLINE_WINDOW_S: u32 = 30 * DAY_S;
 /// How long after sending a message can be given other words, in milliseconds.
 pub const EDIT_WINDOW_MS: i64 = 24 * 3_600 * 1_000;
 
+/// The shortest and the longest time that a draft lies, in seconds: five minutes and a week.
+const DRAFT_LIFE_S: std::ops::RangeInclusive<u32> = 300..=7 * DAY_S;
+
 const HOUR_S: u32 = 3_600;
 const DAY_S: u32 = 24 * HOUR_S;
 
@@ -101,6 +104,12 @@ pub fn deadline_after_read(timer: Timer, read_at: UnixMs) -> Option<UnixMs> {
         (TimerMode::AfterRead, Some(ttl_s)) => Some(read_at.plus_ms(seconds(ttl_s))),
         _ => None,
     }
+}
+
+/// How long, in seconds, words lie that somebody began to write in a chat and left: as long as messages live there, within
+/// bounds.
+pub fn draft_life_s(chat: Timer) -> u32 {
+    chat.ttl_s.map_or(*DRAFT_LIFE_S.end(), |ttl_s| ttl_s.clamp(*DRAFT_LIFE_S.start(), *DRAFT_LIFE_S.end()))
 }
 
 /// How many seconds a relay is asked to keep an event with this timer: a class, so that it tells little of the life.

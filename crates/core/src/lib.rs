@@ -10,6 +10,7 @@ mod chat;
 mod connection;
 mod contact;
 mod contract;
+mod draft;
 mod engine;
 mod error;
 mod event;

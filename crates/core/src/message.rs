@@ -5,7 +5,7 @@ use mayfly_vault::{ChatId, Item, ItemId, Life, NewItem, Reader, UnixMs, Writer};
 use crate::{
     Error, chat,
     chat::instant,
-    expiry,
+    draft, expiry,
     mls::Identity,
     outbox,
     payload::{Body, MAX_TEXT_CHARS, MessageName, Payload, PayloadId},
@@ -78,6 +78,7 @@ pub(crate) fn send(
     };
     let body = Body::Text { text: text.to_owned(), reply_to: answered };
     let item = store_own(writer, identity, chat, &record, &message, body)?;
+    draft::clear(writer, chat)?;
     load_view(writer, item)
 }
 

@@ -65,7 +65,8 @@ fn news(vault: &Vault, wiped: &Arc<Vec<Wiped>>) -> Vec<Event> {
             by_chat.entry(chat).or_default().push(item.id.to_string());
         }
     }
-    let mut news = Vec::new();
+    let drafts = wiped.iter().filter(|item| Kind::is_draft(item.kind)).filter_map(|item| item.chat);
+    let mut news: Vec<Event> = drafts.map(|chat| Event::DraftWiped { chat: chat.to_string() }).collect();
     for (chat, ids) in by_chat {
         news.push(Event::MessagesWiped { chat: chat.to_string(), ids });
         let view = vault.read(|reader| {

@@ -102,6 +102,15 @@ pub enum Arrangement {
     Blocked(bool),
 }
 
+/// Words that somebody has begun to write.
+#[derive(Clone, Serialize, TS)]
+pub struct DraftView {
+    /// The words.
+    pub text: String,
+    /// The message that they answer, by its id.
+    pub reply_to: Option<String>,
+}
+
 /// A chat as the list shows it.
 #[derive(Clone, Serialize, TS)]
 pub struct ChatView {
@@ -122,6 +131,8 @@ pub struct ChatView {
     pub unread: u64,
     /// The newest message that is alive.
     pub last: Option<MessageView>,
+    /// What was begun to be written and is kept.
+    pub draft: Option<DraftView>,
     /// A hue in degrees, from the contact's key, for the picture.
     pub hue: u16,
     /// When the chat began.
@@ -315,6 +326,11 @@ pub enum Event {
         /// The messages' ids.
         ids: Vec<String>,
     },
+    /// What was begun to be written in a chat is destroyed; drop every copy of it now.
+    DraftWiped {
+        /// The chat's id.
+        chat: String,
+    },
     /// A chat is new, or its name, state, timer or proposal became another.
     ChatChanged {
         /// The chat as it is now.
@@ -343,6 +359,7 @@ silent_debug!(
     InvitationView { is_local_only },
     ChatView { id, state, unread },
     QuoteView { id, sender },
+    DraftView { reply_to },
     ReactionView { count, is_mine },
     MessageView { id, kind, state, expires_at },
 );

@@ -29,6 +29,18 @@ pub(super) async fn send_message(
     })
 }
 
+pub(super) async fn set_draft(
+    state: &AppState,
+    chat: String,
+    text: String,
+    reply_to: Option<String>,
+) -> Result<(), Error> {
+    let text = zeroize::Zeroizing::new(text);
+    // What it answers may have died while it was on its way; the words are kept all the same.
+    let source = reply_to.and_then(|id| item_id(&id).ok());
+    Ok(state.engine().await?.set_draft(chat_id(&chat)?, &text, source).await?)
+}
+
 pub(super) async fn react(state: &AppState, chat: String, id: String, emoji: String) -> Result<MessageView, Error> {
     Ok(state.engine().await?.react(chat_id(&chat)?, item_id(&id)?, &emoji).await?)
 }

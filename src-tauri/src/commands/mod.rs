@@ -96,6 +96,7 @@ enum Command {
     SetBurnOnLock { chat: String, burns: bool },
     Messages { chat: String, before: Option<i64>, limit: u32 },
     SendMessage { chat: String, text: String, timer: Option<Timer>, reply_to: Option<String> },
+    SetDraft { chat: String, text: String, reply_to: Option<String> },
     React { chat: String, id: String, emoji: String },
     EditMessage { chat: String, id: String, text: String },
     DeleteForEveryone { chat: String, id: String },
@@ -160,6 +161,7 @@ async fn answer<R: Runtime>(
         Command::SendMessage { chat, text, timer, reply_to } => {
             done(messages::send_message(state, chat, text, timer, reply_to).await?)
         }
+        Command::SetDraft { chat, text, reply_to } => done(messages::set_draft(state, chat, text, reply_to).await?),
         Command::React { chat, id, emoji } => done(messages::react(state, chat, id, emoji).await?),
         Command::EditMessage { chat, id, text } => done(messages::edit_message(state, chat, id, text).await?),
         Command::DeleteForEveryone { chat, id } => done(messages::delete_for_everyone(state, chat, id).await?),

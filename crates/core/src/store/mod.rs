@@ -7,8 +7,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 pub(crate) use records::{
-    ChatRecord, EpochRecord, InvitationRecord, MessageRecord, OutboxRecord, Outgoing, ProfileRecord, ReactionRecord,
-    ReceiptRecord, Secret, StateRecord, fifteen_minutes,
+    ChatRecord, DraftRecord, EpochRecord, InvitationRecord, MessageRecord, OutboxRecord, Outgoing, ProfileRecord,
+    ReactionRecord, ReceiptRecord, Secret, StateRecord, fifteen_minutes,
 };
 
 use crate::Error;
@@ -29,10 +29,14 @@ pub(crate) enum Kind {
     Receipt = 24,
     /// What an audit lets live for two seconds.
     Audit = 25,
+    /// Words that somebody has begun to write.
+    Draft = 26,
     /// A message that burns with the lock…
     BurningMessage = BURNING + 19,
     /// …and how far it has come.
     BurningState = BURNING + 20,
+    /// Words begun in a chat that burns.
+    BurningDraft = BURNING + 26,
 }
 
 impl Kind {
@@ -44,6 +48,11 @@ impl Kind {
     /// Whether this is a message, burning or not.
     pub(crate) const fn is_message(number: u8) -> bool {
         number & !BURNING == Self::Message as u8
+    }
+
+    /// Whether these are words that somebody has begun to write, burning or not.
+    pub(crate) const fn is_draft(number: u8) -> bool {
+        number & !BURNING == Self::Draft as u8
     }
 
     pub(crate) const fn number(self) -> u8 {

@@ -134,6 +134,14 @@ pub(crate) struct ReactionRecord {
     pub emoji: String,
 }
 
+/// Words that somebody has begun to write.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct DraftRecord {
+    pub text: String,
+    /// The message that they answer, an item id.
+    pub reply_to: Option<[u8; 16]>,
+}
+
 /// An event on its way out.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct OutboxRecord {

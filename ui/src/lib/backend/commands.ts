@@ -87,6 +87,10 @@ export const messages = (chat: string, before: number | null, limit: number) =>
 export const sendMessage = (chat: string, text: string, timer: Timer | null, replyTo: string | null) =>
   call<MessageView>('send_message', { chat, text, timer, replyTo });
 
+/** Keeps what was begun to be written, sealed; empty words are forgotten. */
+export const setDraft = (chat: string, text: string, replyTo: string | null) =>
+  call<null>('set_draft', { chat, text, replyTo });
+
 /** `emoji` empty takes ours away. */
 export const react = (chat: string, id: string, emoji: string) => call<MessageView>('react', { chat, id, emoji });
 

@@ -37,6 +37,7 @@ export function chatOf(number: number, part: Partial<ChatView> = {}): ChatView {
     proposal: null,
     unread: 0,
     last: null,
+    draft: null,
     hue: 120,
     created_at: '2026-03-03T10:00:00Z',
     pinned_at: null,
@@ -198,6 +199,11 @@ export class FakeBackend {
         .slice(-(limit as number)),
     send_message: ({ chat, text, timer, replyTo }) =>
       this.#send(chat as string, text as string, timer as Timer | null, replyTo as string | null),
+    set_draft: ({ chat, text, replyTo }) => {
+      const draft = text === '' && replyTo === null ? null : { text: text as string, reply_to: replyTo as string | null };
+      this.#change(chat as string, { draft });
+      return null;
+    },
     react: ({ id, emoji }) => {
       const others = this.#message(id as string).reactions.filter((reaction) => !reaction.is_mine);
       const mine = emoji === '' ? [] : [{ emoji: emoji as string, count: 1, is_mine: true }];
@@ -291,7 +297,7 @@ export class FakeBackend {
       expires_at: runs ? new Date(now + (timer.ttl_s ?? 0) * 1000).toISOString() : null,
     });
     this.messages.push(message);
-    this.#change(id, { last: message });
+    this.#change(id, { last: message, draft: null });
     return message;
   }
 }

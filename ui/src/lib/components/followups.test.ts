@@ -167,6 +167,37 @@ describe('the menu', () => {
   });
 });
 
+describe('a draft', () => {
+  it('is kept a second after the last key, and is in the field again at the next start', async () => {
+    await openChat(messageOf(1));
+    const user = userEvent.setup();
+    await user.type(screen.getByTestId('composer'), 'Half a sen');
+    expect(backend.callsOf('set_draft')).toEqual([]);
+    await waitFor(() => expect(backend.callsOf('set_draft')).toEqual([{ chat, text: 'Half a sen', replyTo: null }]), { timeout: 3_000 });
+    chats.reset();
+    await chats.connect();
+    expect(chats.drafts.get(chat)).toBe('Half a sen');
+  });
+
+  it('dies in the field when the backend says so', async () => {
+    await openChat(messageOf(1));
+    const area = screen.getByTestId<HTMLTextAreaElement>('composer');
+    await userEvent.setup().type(area, 'Soon gone');
+    backend.tell({ event: 'draft_wiped', chat });
+    await waitFor(() => expect(area.value).toBe(''));
+  });
+
+  it('is the one that waits while a message is edited, never the words of that', async () => {
+    const mine = messageOf(1, { sender: 'me', text: 'As it was', sent_at: now(), state: 'sent' });
+    await openChat(mine);
+    await userEvent.setup().type(screen.getByTestId('composer'), 'Waiting words');
+    await openMenu(mine.id);
+    await fireEvent.click(screen.getByTestId('menu-edit'));
+    await chats.saveDrafts();
+    expect(backend.callsOf('set_draft').every(({ text }) => text === 'Waiting words')).toBe(true);
+  });
+});
+
 describe('a chat', () => {
   async function arrange(testid: string): Promise<void> {
     await fireEvent.click(screen.getByTestId('chat-more'));

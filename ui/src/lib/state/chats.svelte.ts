@@ -26,6 +26,8 @@ import { session } from './session.svelte';
 const PAGE = 50;
 /** How long a shell takes to fade and close. */
 export const FADE_MS = 240;
+/** How long the hands rest before what they wrote is kept. */
+const SAVE_MS = 1_000;
 /** Events that come close together cause one look at the list. */
 const REFRESH_MS = 80;
 
@@ -42,7 +44,7 @@ export class Chats {
   #answers = new Answers();
   #refreshTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** Words not yet sent, by chat. In memory alone: they end with the window. */
+  /** Words not yet sent, by chat. The backend keeps them sealed, a moment later. */
   drafts = new SvelteMap<string, string>();
   /** The shorter timer that somebody chose for what they write now, by chat. */
   timers = new SvelteMap<string, Timer>();
@@ -52,6 +54,13 @@ export class Chats {
   editing = new SvelteMap<string, { id: string; waiting: string }>();
   /** The chat that a message has just come in to, and how many have: for the live region. */
   arrival = $state.raw<{ chat: string; count: number } | null>(null);
+
+  /** Chats whose draft is another than the one that is kept, with the moment at which it will be. */
+  // eslint-disable-next-line svelte/prefer-svelte-reactivity
+  #unsaved = new Map<string, ReturnType<typeof setTimeout>>();
+  /** Chats whose kept draft has been taken up. */
+  // eslint-disable-next-line svelte/prefer-svelte-reactivity
+  #takenUp = new Set<string>();
 
   /** How often something has died. */
   wipes = $state(0);
@@ -80,6 +89,7 @@ export class Chats {
       session.status = told.status;
       return;
     }
+    if (told.event === 'draft_wiped') this.#dropDraft(told.chat);
     this.#ledger = applyEvent(this.#ledger, told);
     if (told.event === 'messages_wiped') {
       this.wipes += 1;
@@ -102,6 +112,9 @@ export class Chats {
     this.#openId = null;
     this.#loading.clear();
     this.drafts.clear();
+    for (const timer of this.#unsaved.values()) clearTimeout(timer);
+    this.#unsaved.clear();
+    this.#takenUp.clear();
     this.timers.clear();
     this.answering.clear();
     this.editing.clear();
@@ -113,11 +126,13 @@ export class Chats {
     await this.#answers.take(commands.chats(), (list) => {
       // The ledger as it is now: events came in while the list was on its way.
       this.#ledger = withChats(this.#ledger, list);
+      for (const chat of list) this.#takeUp(chat);
     });
   }
 
   /** Shows a chat, or none. */
   async show(id: string | null): Promise<void> {
+    void this.saveDrafts();
     this.#openId = id;
     if (id === null) return;
     if (this.#ledger.logs.has(id)) {
@@ -142,14 +157,32 @@ export class Chats {
     const source = this.answering.get(chat.id) ?? null;
     this.drafts.delete(chat.id);
     this.answering.delete(chat.id);
+    // Sending forgets the draft that is kept, in the same write.
+    this.#isSaved(chat.id);
     try {
       const sent = commands.sendMessage(chat.id, text, this.timers.get(chat.id) ?? null, source);
       await this.#answers.take(sent, (message) => (this.#ledger = withMessage(this.#ledger, message)));
     } catch (cause) {
       const since = this.drafts.get(chat.id) ?? '';
-      if (counts()) this.drafts.set(chat.id, since === '' ? text : `${text}\n${since}`);
+      if (counts()) this.write(chat.id, since === '' ? text : `${text}\n${since}`);
       throw cause;
     }
+  }
+
+  /** What is being written in a chat. */
+  write(chat: string, text: string): void {
+    this.drafts.set(chat, text);
+    this.#saveSoon(chat);
+  }
+
+  /** Whether something is being written that is not kept yet. */
+  get hasUnsaved(): boolean {
+    return this.#unsaved.size > 0;
+  }
+
+  /** Has the backend keep what is being written, now. */
+  async saveDrafts(): Promise<void> {
+    await Promise.all([...this.#unsaved.keys()].map((chat) => this.#save(chat)));
   }
 
   /** A message of the open chat, as long as it lives. */
@@ -161,6 +194,7 @@ export class Chats {
   answer(message: MessageView): void {
     this.leave(message.chat);
     this.answering.set(message.chat, message.id);
+    this.#saveSoon(message.chat);
   }
 
   /** What is written next takes the place of this message's words; the draft waits. */
@@ -180,6 +214,7 @@ export class Chats {
   leave(chat: string): void {
     this.answering.delete(chat);
     const edit = this.editing.get(chat);
+    this.#saveSoon(chat);
     if (!edit) return;
     this.editing.delete(chat);
     this.drafts.set(chat, edit.waiting);
@@ -270,6 +305,42 @@ export class Chats {
     const id = this.#openId;
     const log = id === null ? Promise.resolve() : this.show(id);
     await Promise.all([this.refresh(), log, session.refreshStatus()]).catch(() => undefined);
+  }
+
+  #saveSoon(chat: string): void {
+    clearTimeout(this.#unsaved.get(chat));
+    this.#unsaved.set(chat, setTimeout(() => void this.#save(chat), SAVE_MS));
+  }
+
+  #isSaved(chat: string): void {
+    clearTimeout(this.#unsaved.get(chat));
+    this.#unsaved.delete(chat);
+  }
+
+  async #save(chat: string): Promise<void> {
+    this.#isSaved(chat);
+    // While a message is edited its words are not a draft: the one that waits is kept.
+    const words = this.editing.get(chat)?.waiting ?? this.drafts.get(chat) ?? '';
+    // What could not be kept now is, with the next key.
+    await commands.setDraft(chat, words, this.answering.get(chat) ?? null).catch(() => undefined);
+  }
+
+  /** A draft that was kept is in the field again, once, unless something else is. */
+  #takeUp(chat: ChatView): void {
+    if (this.#takenUp.has(chat.id)) return;
+    this.#takenUp.add(chat.id);
+    if (!chat.draft || this.drafts.has(chat.id)) return;
+    this.drafts.set(chat.id, chat.draft.text);
+    if (chat.draft.reply_to !== null) this.answering.set(chat.id, chat.draft.reply_to);
+  }
+
+  /** A draft has died, and with it what stands in the field. */
+  #dropDraft(chat: string): void {
+    this.#isSaved(chat);
+    const edit = this.editing.get(chat);
+    if (edit) this.editing.set(chat, { ...edit, waiting: '' });
+    else this.drafts.delete(chat);
+    this.answering.delete(chat);
   }
 
   /** Whatever was written about a message that has died is left; its own words among it go with it. */

@@ -120,6 +120,7 @@ export function applyEvent(ledger: Ledger, event: Event): Ledger {
       return withWiped(ledger, event.chat, event.ids);
     case 'chat_changed':
       return withChat(ledger, event.chat);
+    case 'draft_wiped':
     case 'status_changed':
       return ledger;
   }

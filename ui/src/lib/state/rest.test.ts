@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { FakeBackend, idOf } from '../backend/fake';
+import { FakeBackend, chatOf, idOf } from '../backend/fake';
 import { chats } from './chats.svelte';
 import { Rest } from './rest';
 
@@ -49,11 +49,11 @@ it('leaves a page alone that somebody is at, until nobody has been for five minu
   expect(await after(2_000)).toBe(1);
 });
 
-it('throws no draft away', async () => {
+it('has a draft kept before the page goes', async () => {
   hide(true);
-  chats.drafts.set(idOf(1), 'half a sentence');
+  backend.chats = [chatOf(1)];
+  chats.write(idOf(1), 'half a sentence');
   rest.note();
-  expect(await after(60_000)).toBe(0);
-  chats.drafts.set(idOf(1), '');
   expect(await after(6_000)).toBe(1);
+  expect(backend.calls.map(({ command }) => command).slice(-2)).toEqual(['set_draft', 'rest']);
 });

@@ -63,7 +63,7 @@ export class Rest {
 
 /** Whether something would be lost that stands nowhere but in this page. */
 function isBusy(): boolean {
-  return dialogs.open > 0 || chats.timers.size > 0 || [...chats.drafts.values()].some((draft) => draft.trim() !== '');
+  return dialogs.open > 0 || chats.timers.size > 0 || chats.editing.size > 0 || chats.hasUnsaved;
 }
 
 export const rest = new Rest();

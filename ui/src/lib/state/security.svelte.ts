@@ -3,6 +3,7 @@ import * as commands from '../backend/commands';
 import type { Security as View } from '../backend/commands';
 import { BackendError } from '../backend/error';
 import { Answers } from './answers';
+import { chats } from './chats.svelte';
 import { session } from './session.svelte';
 
 /** The window says at most this often that somebody is at it. */
@@ -35,6 +36,7 @@ export class Security {
   async lock(): Promise<void> {
     if (session.stage !== 'open') return;
     try {
+      await chats.saveDrafts();
       await session.lock();
     } catch (cause) {
       if (BackendError.from(cause).code === 'passphrase_unset') this.dialog = 'to_lock';

@@ -26,7 +26,11 @@ chat: string,
 /**
  * The messages' ids.
  */
-ids: Array<string>, } | { "event": "chat_changed", 
+ids: Array<string>, } | { "event": "draft_wiped", 
+/**
+ * The chat's id.
+ */
+chat: string, } | { "event": "chat_changed", 
 /**
  * The chat as it is now.
  */
