@@ -12,6 +12,7 @@ mod disks;
 mod doors;
 mod drafts;
 mod faults;
+mod followup_windows;
 mod followups;
 mod kills;
 mod locked_windows;
